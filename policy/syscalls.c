@@ -1,0 +1,173 @@
+/* The system calls of every process of ours, as data: read a table top to bottom and you have read the
+ * rights. A process that makes any other call is killed (SECCOMP_RET_KILL_PROCESS). */
+
+#include "policy/syscalls.h"
+
+#include "ipc/protocol.h"
+
+#include <linux/fcntl.h>
+#include <linux/memfd.h>
+#include <linux/perf_event.h>
+#include <sys/mman.h>
+
+#define TABLE(rules, title)                                      \
+	{                                                        \
+		title, rules, sizeof(rules) / sizeof((rules)[0]) \
+	}
+#define ARGUMENT(index, mask, value)       \
+	{                                  \
+		{                          \
+			index, mask, value \
+		}                          \
+	}
+#define ALL_BITS 0xffffffffull
+
+static const struct syscall_rule everyone[] = {
+	/* live and die */
+	{"exit_group", VERDICT_ALLOW, "end of the process"},
+	{"exit", VERDICT_ALLOW, "end of the process"},
+	{"rt_sigreturn", VERDICT_ALLOW, "return from a signal handler"},
+	{"restart_syscall", VERDICT_ALLOW, "the kernel restarts an interrupted poll"},
+	{"rt_sigprocmask", VERDICT_ALLOW, "abort() after a failed assertion"},
+	{"getpid", VERDICT_ALLOW, "abort()"},
+	{"gettid", VERDICT_ALLOW, "abort()"},
+	{"tgkill", VERDICT_ALLOW, "abort()"},
+	/* memory, never executable */
+	{"mmap", VERDICT_ALLOW, "memory without PROT_EXEC", ARGUMENT(2, PROT_EXEC, 0)},
+	{"mprotect", VERDICT_ALLOW, "malloc grows an arena; never PROT_EXEC", ARGUMENT(2, PROT_EXEC, 0)},
+	{"munmap", VERDICT_ALLOW, "free"},
+	{"mremap", VERDICT_ALLOW, "realloc"},
+	{"madvise", VERDICT_ALLOW, "free gives pages back"},
+	{"brk", VERDICT_ALLOW, "malloc"},
+	{"futex", VERDICT_ALLOW, "locks inside libc"},
+	{"getrandom", VERDICT_ALLOW, "malloc's and hash tables' seeds"},
+	/* descriptors it was given */
+	{"read", VERDICT_ALLOW, "descriptors it holds"},
+	{"write", VERDICT_ALLOW, "descriptors it holds"},
+	{"close", VERDICT_ALLOW, "descriptors it holds"},
+	{"poll", VERDICT_ALLOW, "wait for a message"},
+	{"ppoll", VERDICT_ALLOW, "wait for a message (arm64 has no poll)"},
+	{"recvmsg", VERDICT_ALLOW, "messages with descriptors"},
+	{"sendmsg", VERDICT_ALLOW, "messages with descriptors"},
+	{"clock_gettime", VERDICT_ALLOW, "time, when the vdso cannot answer"},
+};
+
+static const struct syscall_rule files[] = {
+	{"pread64", VERDICT_ALLOW, "ELF files, in bounds"},
+	{"lseek", VERDICT_ALLOW, "size of a file it was given"},
+	{"fstat", VERDICT_ALLOW, "size of a file it was given"},
+	{"newfstatat", VERDICT_ALLOW, "fstat() of glibc 2.33 and later",
+	 ARGUMENT(3, ALL_BITS, AT_EMPTY_PATH)},
+	{"fcntl", VERDICT_ALLOW, "seal a finished memfd", ARGUMENT(1, ALL_BITS, F_ADD_SEALS)},
+	{"fcntl", VERDICT_ALLOW, "libelf checks that its descriptor is open", ARGUMENT(1, ALL_BITS, F_GETFD)},
+	{"memfd_create", VERDICT_ALLOW, "the finished profile"},
+};
+
+static const struct syscall_rule unwinder[] = {
+	{"ioctl", VERDICT_ALLOW, "stop sampling", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_DISABLE)},
+	{"ioctl", VERDICT_ALLOW, "resume sampling", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_ENABLE)},
+	{"ioctl", VERDICT_ALLOW, "which event is this", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_ID)},
+	{"ftruncate", VERDICT_ALLOW, "the journal's unfinished last record; a new journal"},
+};
+
+static const struct syscall_rule exporter[] = {
+	{"openat", VERDICT_ALLOW, "new file below the output folder", ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
+	{"renameat", VERDICT_ALLOW, "a finished profile appears whole", ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
+	{"renameat2", VERDICT_ALLOW, "a finished profile appears whole (arm64)",
+	 ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
+	{"unlinkat", VERDICT_ALLOW, "remove what could not be finished", ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
+};
+
+static const struct syscall_rule supervisor[] = {
+	/* broker: the only role that opens files, read-only, as the caller */
+	{"openat", VERDICT_ALLOW, "files of the target, /proc/PID/maps"},
+	{"sendto", VERDICT_ALLOW, "one line to the syslog socket it was given"},
+	{"ioctl", VERDICT_ALLOW, "stop sampling", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_DISABLE)},
+	{"ioctl", VERDICT_ALLOW, "is it a perf descriptor", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_ID)},
+	/* start, watch and end roles */
+	{"socketpair", VERDICT_ALLOW, "a new role's channels"},
+	{"clone", VERDICT_ALLOW, "start a role"},
+	{"execve", VERDICT_ALLOW, "start a role"},
+	{"wait4", VERDICT_ALLOW, "how a role ended"},
+	{"kill", VERDICT_ALLOW, "end a role that hangs"},
+	{"dup3", VERDICT_ALLOW, "a new role's descriptors"},
+	{"dup2", VERDICT_ALLOW, "a new role's descriptors"},
+	{"fcntl", VERDICT_ALLOW, "a new role's descriptors"},
+	{"close_range", VERDICT_ALLOW, "nothing else reaches a role"},
+	{"signalfd4", VERDICT_ALLOW, "children and SIGTERM as messages"},
+};
+
+/* Between execve and a role's own filter: the dynamic loader, libc's start and our hardening. */
+static const struct syscall_rule start[] = {
+	{"mmap", VERDICT_ALLOW, "the loader maps code"},
+	{"mprotect", VERDICT_ALLOW, "the loader applies RELRO"},
+	{"openat", VERDICT_ALLOW, "the loader opens libraries"},
+	{"access", VERDICT_ALLOW, "the loader looks for ld.so.preload"},
+	{"faccessat", VERDICT_ALLOW, "the loader looks for ld.so.preload (arm64)"},
+	{"arch_prctl", VERDICT_ALLOW, "thread pointer"},
+	{"set_tid_address", VERDICT_ALLOW, "libc start"},
+	{"set_robust_list", VERDICT_ALLOW, "libc start"},
+	{"rseq", VERDICT_ALLOW, "libc start"},
+	{"readlink", VERDICT_ALLOW, "static libc looks at /proc/self/exe"},
+	{"readlinkat", VERDICT_ALLOW, "static libc looks at /proc/self/exe (arm64)"},
+	{"newfstatat", VERDICT_ALLOW, "the loader looks at libraries"},
+	{"sched_getaffinity", VERDICT_ALLOW, "malloc counts CPUs"},
+	{"prlimit64", VERDICT_ALLOW, "stack size; core limit 0"},
+	{"prctl", VERDICT_ALLOW, "not dumpable, no_new_privs, die with the parent"},
+	{"capget", VERDICT_ALLOW, "are the capability sets empty"},
+	{"capset", VERDICT_ALLOW, "empty them"},
+	{"seccomp", VERDICT_ALLOW, "the role's own filter"},
+	{"rt_sigaction", VERDICT_ALLOW, "signals back to their defaults"},
+	{"setsid", VERDICT_ALLOW, "leave the caller's terminal"},
+	{"umask", VERDICT_ALLOW, "files are the caller's alone"},
+	{"chdir", VERDICT_ALLOW, "hold no folder of the caller busy"},
+	{"getppid", VERDICT_ALLOW, "is the parent still there"},
+	{"getuid", VERDICT_ALLOW, "the loader: not set-uid"},
+	{"geteuid", VERDICT_ALLOW, "the loader: not set-uid"},
+	{"getgid", VERDICT_ALLOW, "the loader: not set-uid"},
+	{"getegid", VERDICT_ALLOW, "the loader: not set-uid"},
+	{"uname", VERDICT_ALLOW, "older loaders look at the kernel version"},
+};
+
+static const struct syscall_rule opener[] = {
+	{"perf_event_open",
+	 VERDICT_ALLOW,
+	 "the events; closed on exec, never in a group",
+	 {{3, ALL_BITS, 0xffffffff}, {4, ALL_BITS, PERF_FLAG_FD_CLOEXEC}}},
+	{"getresuid", VERDICT_ALLOW, "who called"},
+	{"setitimer", VERDICT_ALLOW, "no timer of the caller may interrupt"},
+};
+
+static const struct syscall_table everyone_table = TABLE(everyone, "every process");
+static const struct syscall_table files_table = TABLE(files, "reads ELF or profile bytes");
+static const struct syscall_table unwinder_table = TABLE(unwinder, "unwinder");
+static const struct syscall_table exporter_table = TABLE(exporter, "exporter");
+static const struct syscall_table supervisor_table = TABLE(supervisor, "supervisor");
+static const struct syscall_table start_table = TABLE(start, "start of a role");
+static const struct syscall_table opener_table = TABLE(opener, "opener");
+
+static const struct role_policy roles[ROLE_COUNT] = {
+	[ROLE_OPENER] = {"opener",
+			 "the fence around every process of ours, and the opener's own calls",
+			 {&opener_table, &supervisor_table, &start_table, &exporter_table, &unwinder_table,
+			  &files_table, &everyone_table}},
+	[ROLE_SUPERVISOR] = {"supervisor",
+			     "broker and parent of the roles, which inherit this filter",
+			     {&supervisor_table, &start_table, &exporter_table, &unwinder_table, &files_table,
+			      &everyone_table}},
+	[ROLE_UNWINDER] = {"unwinder",
+			   "perf rings and stack bytes in, profile out; opens nothing",
+			   {&unwinder_table, &files_table, &everyone_table}},
+	[ROLE_SYMBOLIZER] = {"symbolizer",
+			     "profile and ELF descriptors in, profile out; opens nothing",
+			     {&files_table, &everyone_table}},
+	[ROLE_EXPORTER] = {"exporter",
+			   "finished profiles in, files below one folder out",
+			   {&exporter_table, &files_table, &everyone_table}},
+};
+
+const struct role_policy *
+role_policy(enum role role)
+{
+	return (unsigned)role < ROLE_COUNT ? &roles[role] : NULL;
+}

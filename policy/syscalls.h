@@ -1,0 +1,50 @@
+#pragma once
+/* One const table of system calls per process of ours: the right, its arguments and the reason. The
+ * build turns each into a BPF filter and into the page that documents it; nothing else grants a call. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum role {
+	ROLE_OPENER, /* the outer fence: everything below it, started by it, inherits this filter too */
+	ROLE_SUPERVISOR,
+	ROLE_UNWINDER,
+	ROLE_SYMBOLIZER,
+	ROLE_EXPORTER,
+	ROLE_COUNT,
+};
+
+enum verdict {
+	VERDICT_ALLOW,
+	VERDICT_EACCES, /* libraries probe it and cope with the refusal; everything unlisted kills the process
+			 */
+};
+
+/* (argument[index] & mask) == value; a rule with mask 0 is no condition. */
+struct argument_rule {
+	unsigned index;
+	uint64_t mask, value;
+};
+
+struct syscall_rule {
+	const char *name; /* as in libseccomp; skipped on architectures that do not have it */
+	enum verdict verdict;
+	const char *reason;
+	struct argument_rule argument[2]; /* all must hold; several rules for one call are alternatives */
+};
+
+struct syscall_table {
+	const char *title;
+	const struct syscall_rule *rules;
+	size_t count;
+};
+
+#define ROLE_MAX_TABLES 8
+struct role_policy {
+	const char *name;
+	const char *purpose;
+	const struct syscall_table
+		*tables[ROLE_MAX_TABLES]; /* NULL-terminated; the union is the role's right */
+};
+
+const struct role_policy *role_policy(enum role role);
