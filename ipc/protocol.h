@@ -1,0 +1,196 @@
+#pragma once
+/* The message contract between our processes, readable alone. Fixed-width structs, one SEQPACKET
+ * datagram each: { struct message_head, body } plus descriptors by SCM_RIGHTS. Both ends are built from
+ * this file and never talk across versions, so there is no negotiation.
+ *
+ *   launch channel    launcher -> opener      LAUNCH (request; config, output, [log], [wait] descriptors)
+ *                     launcher <- opener or supervisor   ANSWER (exactly one counts: the first)
+ *                     launcher -> supervisor  CANCEL (the target could not be executed); EOF = it was
+ *   hand-over channel opener -> supervisor    SETUP (the launcher's descriptors), RINGS (batches)
+ *                     opener <- supervisor    MAPPED
+ *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE
+ *                     supervisor <- role      READY, PROFILE, WRITTEN, JOURNAL (a memfd that replaces
+ * START's) broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN role <- supervisor      OPENED
+ *   wait channel      waiting parent -> supervisor  TARGET_ENDED
+ *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
+ */
+
+#include <stdint.h>
+
+#define CHANNEL_MAX_FDS 253 /* SCM_MAX_FD: 254 descriptors in one message are EINVAL (unix(7)) */
+#define MESSAGE_MAX_BODY 8192
+#define MAX_CPUS 512
+#define MAX_RINGS (2 * MAX_CPUS) /* one sample ring and one sideband ring per CPU */
+#define MAX_PATH_BYTES 4096      /* PATH_MAX, with the NUL */
+#define MAX_BUILD_ID 20          /* what PERF_RECORD_MMAP2 can carry (perf_event_open(2)) */
+
+/* Descriptors every process of ours is started with. */
+enum fixed_fd {
+	FD_LAUNCH = 3,   /* opener, supervisor */
+	FD_HANDOVER = 4, /* supervisor */
+	FD_CONTROL = 3,  /* roles */
+	FD_BROKER = 4,   /* unwinder, symbolizer */
+	FD_OUTPUT = 4,   /* exporter: the folder profiles are written to */
+};
+
+enum message_kind {
+	MESSAGE_LAUNCH = 1,
+	MESSAGE_ANSWER,
+	MESSAGE_CANCEL,
+	MESSAGE_SETUP,
+	MESSAGE_RINGS,
+	MESSAGE_MAPPED,
+	MESSAGE_START,
+	MESSAGE_READY,
+	MESSAGE_EXPORT,
+	MESSAGE_FINISH,
+	MESSAGE_PROFILE,
+	MESSAGE_JOURNAL,
+	MESSAGE_WRITTEN,
+	MESSAGE_OPEN_MAPPING,
+	MESSAGE_OPEN_KNOWN,
+	MESSAGE_OPENED,
+	MESSAGE_TARGET_ENDED,
+	MESSAGE_SUMMARY,
+};
+
+struct message_head {
+	uint32_t kind;
+	uint32_t size; /* of the body */
+};
+
+/* Which of the launcher's descriptors come with LAUNCH and SETUP, in this order. */
+enum launch_fd {
+	LAUNCH_FD_CONFIG, /* sealed memfd holding one struct worker_config */
+	LAUNCH_FD_OUTPUT, /* directory */
+	LAUNCH_FD_LOG,    /* terminal, regular file, or connected syslog socket */
+	LAUNCH_FD_WAIT,   /* --wait: our end of the wait channel */
+	LAUNCH_FD_COUNT,
+};
+
+/* LAUNCH: all that the opener believes of the launcher, checked against policy/ before use. */
+struct launch_request {
+	uint32_t present; /* bit i: launch_fd i is attached */
+	uint32_t event;   /* enum event_id of policy/events.h */
+	uint32_t frequency_hz;
+	uint32_t stack_bytes;
+};
+_Static_assert(sizeof(struct launch_request) == 16, "wire layout");
+
+/* ANSWER and MAPPED. failure: enum failure of ipc/failure.h, 0 = ready. */
+struct answer {
+	uint32_t failure;
+	int32_t error; /* errno of the step that failed, or 0 */
+};
+_Static_assert(sizeof(struct answer) == 8, "wire layout");
+
+/* RINGS: descriptors of one batch, each described in the same order. */
+struct ring_description {
+	uint16_t cpu;
+	uint16_t event;     /* enum event_id */
+	uint32_t data_size; /* bytes of ring data, a power of two */
+};
+struct rings_message {
+	uint32_t total; /* over all batches */
+	uint32_t count; /* in this one */
+	struct ring_description ring[CHANNEL_MAX_FDS];
+};
+_Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire layout");
+
+/* How a stack's walk ended, as counted on the wire; same order as enum unwind_end. */
+#define ENDINGS 6
+
+/* The account of one profile, or of a whole session. */
+struct ledger {
+	uint64_t samples;   /* records unwound */
+	uint64_t lost;      /* samples the kernel dropped because a ring was full */
+	uint64_t malformed; /* records that did not have the layout we asked for */
+	uint64_t unstored;  /* unwound, but aggregation had reached its memory limit */
+	uint64_t restarts;  /* unwinders that died: what they had read is missing in cpu_time_ns */
+	uint64_t ending[ENDINGS];
+	uint64_t cpu_time_ns;     /* sum of the sampled periods */
+	uint64_t kernel_count_ns; /* the events' own task-clock count, children included */
+};
+
+/* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). The exporter's START
+ * has no body and comes with the sealed configuration. */
+#define CONTAINER_ID_MAX 128
+#define START_TAGS_MAX 5120
+struct start_message {
+	uint32_t period_ns;
+	uint32_t target_pid;
+	uint32_t discard;  /* its predecessor died on what is in the rings: skip that, and count it */
+	uint32_t restarts; /* deaths since the last finished profile */
+	char container_id[CONTAINER_ID_MAX];
+	char tags[START_TAGS_MAX]; /* "service:a,env:b,version:c,key:value": whom the profile is about */
+	int64_t start_ns;          /* CLOCK_REALTIME: of the period it begins or continues */
+	uint64_t sequence;         /* of the profile it will finish next */
+	uint64_t kernel_count_ns, kernel_lost; /* session totals that earlier profiles account for */
+};
+
+/* PROFILE: one finished profile on its way to the exporter; the descriptor is a sealed memfd of pprof. */
+struct profile_message {
+	uint64_t sequence;
+	int64_t start_ns, end_ns; /* CLOCK_REALTIME */
+	uint32_t is_last;
+	uint32_t padding;
+	uint64_t kernel_count_ns, kernel_lost; /* session totals, for the next unwinder's START */
+	struct ledger ledger;
+};
+
+#define PROFILE_NAME_MAX 256
+/* WRITTEN: the exporter's word on one profile. */
+struct written_message {
+	uint64_t sequence;
+	uint64_t bytes;
+	int32_t error;
+	char name[PROFILE_NAME_MAX]; /* below the output folder */
+};
+
+/* OPEN_MAPPING: the file behind one executable mapping, described as PERF_RECORD_MMAP2 did. */
+struct open_mapping {
+	uint32_t pid;
+	uint32_t first_candidate; /* 0; after a wrong file, one more than what OPENED named */
+	uint32_t padding;
+	uint32_t build_id_size; /* 0: identified by device and inode instead */
+	uint32_t device_major, device_minor;
+	uint64_t inode;
+	uint8_t build_id[MAX_BUILD_ID];
+	char path[MAX_PATH_BYTES];
+};
+/* OPEN_KNOWN: a file that was opened before for a mapping; nothing else is ever opened for the symbolizer. */
+struct open_known {
+	char path[MAX_PATH_BYTES];
+	char build_id[2 * MAX_BUILD_ID + 1]; /* lower-case hex or "" */
+};
+/* OPENED: error 0 comes with exactly one descriptor. */
+struct opened {
+	int32_t error;
+	uint32_t candidate; /* OPEN_MAPPING: which of the places it may be found at */
+};
+
+/* SUMMARY: what the closing line says. */
+struct summary_message {
+	struct ledger ledger;
+	uint64_t profiles;
+	uint64_t failed_writes;
+	int32_t write_error;       /* errno of the last failed write */
+	uint32_t unwinder_stopped; /* the unwinder died too often; profiling ended early */
+	char last_name[PROFILE_NAME_MAX];
+};
+
+/* What the launcher knows and the worker needs; strings are NUL-terminated. */
+#define CONFIG_TEXT 256
+struct worker_config {
+	uint32_t log_level; /* enum log_level of ipc/log_level.h */
+	uint32_t upload_period_s;
+	uint32_t target_pid;
+	uint32_t period_ns;     /* CPU time per sample */
+	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
+	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
+	char tags[4096];
+	char output[MAX_PATH_BYTES]; /* as named by the caller, for messages only */
+};
+
+_Static_assert(sizeof(struct open_mapping) <= MESSAGE_MAX_BODY, "fits one message");
+_Static_assert(sizeof(struct rings_message) <= MESSAGE_MAX_BODY, "fits one message");

@@ -1,0 +1,50 @@
+/* Says in one line what was sampled, how much of it can be trusted, and where it is. */
+
+#include "ipc/summary.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static double
+percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * (double)part / (double)whole : 100.0;
+}
+
+static void
+log_profiles(const struct log *log, const struct summary_message *summary, const char *output,
+	     const char *counts)
+{
+	const char *slash = output[0] && output[strlen(output) - 1] == '/' ? "" : "/";
+
+	if (summary->profiles == 1)
+		log_line(log, LOG_LEVEL_NOTICE, "%s; profile: %s%s%s", counts, output, slash,
+			 summary->last_name);
+	else
+		log_line(log, LOG_LEVEL_NOTICE, "%s; %" PRIu64 " profiles in %s, the last: %s", counts,
+			 summary->profiles, output, summary->last_name);
+}
+
+void
+summary_log(const struct log *log, const struct summary_message *summary, const char *output)
+{
+	const struct ledger *ledger = &summary->ledger;
+	char counts[240];
+
+	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
+		snprintf(counts, sizeof(counts), "no samples (less CPU time than one sampling period)");
+	else
+		snprintf(counts, sizeof(counts),
+			 "%" PRIu64 " samples, %" PRIu64 " lost, %.1f%% of stacks reached the root%s%s",
+			 ledger->samples, ledger->lost, percent(ledger->ending[0], ledger->samples),
+			 ledger->restarts ? ", incomplete (the unwinder was restarted)" : "",
+			 summary->unwinder_stopped ? ", ended early (the unwinder kept failing)" : "");
+	if (summary->profiles > 0)
+		log_profiles(log, summary, output, counts);
+	if (summary->failed_writes > 0)
+		log_line(log, LOG_LEVEL_ERROR, "%" PRIu64 " profiles could not be written to %s: %s",
+			 summary->failed_writes, output, strerror(summary->write_error));
+	else if (summary->profiles == 0)
+		log_line(log, LOG_LEVEL_ERROR, "%s; no profile was written", counts);
+}

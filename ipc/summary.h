@@ -1,0 +1,7 @@
+#pragma once
+/* The closing line, the same whether the launcher (--wait) or the worker says it. */
+
+#include "ipc/log.h"
+#include "ipc/protocol.h"
+
+void summary_log(const struct log *log, const struct summary_message *summary, const char *output);

@@ -1,0 +1,49 @@
+/* Whatever number arrives, there is a sentence for it; every failure of ours has its own, and a fix. */
+
+#include "ipc/failure.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void
+test_every_failure_is_explained(void **state)
+{
+	(void)state;
+	for (unsigned i = FAILURE_NONE + 1; i < FAILURE_COUNT; i++) {
+		assert_true(strlen(failure_reason(i)) > 10);
+		assert_true(strlen(failure_fix(i)) > 10);
+		assert_string_not_equal(failure_reason(i), failure_reason(FAILURE_COUNT));
+		assert_null(strchr(failure_reason(i), '\n'));
+		assert_null(strchr(failure_fix(i), '\n'));
+		for (unsigned other = 0; other < i; other++)
+			assert_string_not_equal(failure_reason(i), failure_reason(other));
+	}
+	assert_string_equal(failure_reason(FAILURE_NONE), "ready");
+}
+
+static void
+test_unknown_numbers(void **state)
+{
+	static const unsigned numbers[] = {FAILURE_COUNT, FAILURE_COUNT + 1, INT32_MAX, UINT32_MAX};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		assert_string_equal(failure_reason(numbers[i]), "unknown failure");
+		assert_string_equal(failure_fix(numbers[i]), "report this");
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_failure_is_explained),
+		cmocka_unit_test(test_unknown_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,91 @@
+/* The closing line, word for word. */
+
+#include "ipc/summary.h"
+
+#include "ipc/fd.h"
+#include "tests/support/descriptors.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void
+test_lines(void **state)
+{
+	static const struct {
+		struct summary_message summary;
+		const char *output, *lines;
+	} cases[] = {
+		{{.ledger = {.samples = 200, .lost = 3, .ending = {150}},
+		  .profiles = 1,
+		  .last_name = "a.pprof"},
+		 "/tmp/out",
+		 "ddprof-launch: 200 samples, 3 lost, 75.0% of stacks reached the root; profile: "
+		 "/tmp/out/a.pprof\n"},
+		{{.ledger = {.samples = 3, .ending = {3}}, .profiles = 2, .last_name = "b.pprof"},
+		 "out/",
+		 "ddprof-launch: 3 samples, 0 lost, 100.0% of stacks reached the root; 2 profiles in out/, "
+		 "the "
+		 "last: b.pprof\n"},
+		{{.profiles = 1, .last_name = "c.pprof"},
+		 "/",
+		 "ddprof-launch: no samples (less CPU time than one sampling period); profile: /c.pprof\n"},
+		{{.ledger = {.lost = 5}, .profiles = 1, .last_name = "l"},
+		 "o",
+		 "ddprof-launch: 0 samples, 5 lost, 100.0% of stacks reached the root; profile: o/l\n"},
+		{{.ledger = {.samples = 8, .ending = {7}},
+		  .profiles = 1,
+		  .unwinder_stopped = 1,
+		  .last_name = "d"},
+		 "o",
+		 "ddprof-launch: 8 samples, 0 lost, 87.5% of stacks reached the root, ended early (the "
+		 "unwinder kept "
+		 "failing); profile: o/d\n"},
+		{{.ledger = {.samples = 7, .ending = {7}}},
+		 "o",
+		 "ddprof-launch: 7 samples, 0 lost, 100.0% of stacks reached the root; no profile was "
+		 "written\n"},
+		{{.failed_writes = 2, .write_error = ENOSPC},
+		 "o",
+		 "ddprof-launch: 2 profiles could not be written to o: No space left on device\n"},
+		{{.ledger = {.samples = 1},
+		  .profiles = 1,
+		  .failed_writes = 1,
+		  .write_error = EACCES,
+		  .last_name = "e"},
+		 "o",
+		 "ddprof-launch: 1 samples, 0 lost, 0.0% of stacks reached the root; profile: o/e\n"
+		 "ddprof-launch: 1 profiles could not be written to o: Permission denied\n"},
+		{{.ledger = {.samples = UINT64_MAX, .lost = UINT64_MAX, .ending = {UINT64_MAX}},
+		  .profiles = UINT64_MAX,
+		  .last_name = "f"},
+		 "o",
+		 "ddprof-launch: 18446744073709551615 samples, 18446744073709551615 lost, 100.0% of stacks "
+		 "reached "
+		 "the root; 18446744073709551615 profiles in o, the last: f\n"},
+	};
+	char written[2048];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		OWNED_FD fd = file_with("");
+		struct log log = {.fd = fd, .threshold = LOG_LEVEL_DEBUG};
+
+		summary_log(&log, &cases[i].summary, cases[i].output);
+		ssize_t got = pread(fd, written, sizeof(written) - 1, 0);
+		assert_true(got >= 0);
+		written[got] = 0;
+		assert_string_equal(written, cases[i].lines);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines)};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
