@@ -1,0 +1,108 @@
+#pragma once
+/* The command line and environment of ddprof-launch, read once into one struct.
+ *
+ * One constant table (option_table.c) describes every option; parsing (options.c), --help, --show_config and
+ * docs/Commands.md (options_print.c) all come from it. Command line beats environment beats default, option
+ * by option. Nothing is allocated and nothing is changed: every string is borrowed from argv, envp or the
+ * program itself. */
+
+#include "ipc/log_level.h"
+#include "policy/limits.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Longest values accepted, in bytes. They travel to the worker in fixed-size messages. */
+#define OPTION_NAME_MAX 200 /* service, environment, version; the limit of a Datadog tag value */
+#define OPTION_TAG_MAX 200  /* one tag of --tags */
+#define OPTION_TAGS_MAX 4096
+#define OPTION_PATH_MAX 4095 /* PATH_MAX without the NUL */
+#define OPTION_EVENTS_MAX 1024
+
+#define OPTION_UPLOAD_PERIOD_MIN_S 1
+#define OPTION_UPLOAD_PERIOD_MAX_S 3600
+#define OPTION_UPLOAD_PERIOD_DEFAULT_S 59
+
+/* bytes, a multiple of 8 */
+#define OPTION_STACK_SAMPLE_MIN_BYTES STACK_MIN_BYTES
+#define OPTION_STACK_SAMPLE_MAX_BYTES STACK_MAX_BYTES
+#define OPTION_STACK_SAMPLE_DEFAULT_BYTES STACK_DEFAULT_BYTES
+
+enum launch_exit {
+	LAUNCH_EXIT_FAILURE = 125, /* we failed, and were asked not to go on without profiling */
+	LAUNCH_EXIT_CANNOT_EXECUTE = 126,
+	LAUNCH_EXIT_NOT_FOUND = 127,
+};
+
+enum option_origin {
+	OPTION_FROM_DEFAULT,
+	OPTION_FROM_ENVIRONMENT,
+	OPTION_FROM_COMMAND_LINE,
+};
+
+/* The options in the order in which every listing shows them. */
+enum option_id {
+	OPTION_SERVICE,
+	OPTION_ENVIRONMENT,
+	OPTION_SERVICE_VERSION,
+	OPTION_TAGS,
+	OPTION_OUTPUT,
+	OPTION_UPLOAD_PERIOD,
+	OPTION_EVENT,
+	OPTION_STACK_SAMPLE_SIZE,
+	OPTION_ENABLE,
+	OPTION_REQUIRE,
+	OPTION_WAIT,
+	OPTION_LOG_LEVEL,
+	OPTION_LOG_MODE,
+	OPTION_SHOW_CONFIG,
+	OPTION_VERSION,
+	OPTION_HELP,
+	OPTION_COUNT,
+};
+
+struct launch_options {
+	const char *service;     /* never empty; may hold any byte but control characters, '/' included */
+	const char *environment; /* "" when not given, as are the next two */
+	const char *version;     /* of the service */
+	const char *tags;        /* "k:v,k:v", every tag valid */
+	const char *output;      /* folder for the profiles, as the caller wrote it */
+	unsigned int upload_period_s;
+	unsigned int frequency_hz;      /* of sCPU */
+	unsigned int stack_sample_size; /* bytes */
+	enum log_level log_level;
+	const char *log_mode; /* "stdout", "stderr", "syslog", "disabled", else a file's path */
+	bool enabled;         /* false: only execute the command */
+	bool show_config;
+	bool require; /* no profiling, no command: exit 125 */
+	bool wait;    /* stay as the command's parent */
+	bool help;
+	bool print_version;
+	bool event_help;   /* "-e help": print the event grammar */
+	int command_index; /* of the command in argv; argc when there is none */
+	enum option_origin origins[OPTION_COUNT];
+};
+
+struct option_error {
+	enum option_origin origin; /* OPTION_FROM_COMMAND_LINE: give up; OPTION_FROM_ENVIRONMENT: run the
+				      target anyway */
+	char text[640]; /* one line, no newline, printable: option or variable, value, what is accepted */
+};
+
+/* Reads options up to the first argument that is none, or up to "--"; what follows is the command and is not
+ * looked at. argv[argc] and the end of envp are NULL. "--help", "--version" and "-e help" end the reading at
+ * once, and the environment is not consulted. A variable that is empty, or overridden on the command line, is
+ * not looked at; with
+ * --enable false no variable is found at fault, for nothing of it is going to be used.
+ *
+ * Returns 0, or -EINVAL with *ret_error filled. After an error of the command line *ret is untouched; after
+ * one of the environment it is complete, with the default in place of every bad value, so that the command
+ * can still be run. Only the first error is told. Strings in *ret live as long as argv and envp. */
+int options_parse(int argc, char *const argv[], char *const envp[], struct launch_options *ret,
+		  struct option_error *ret_error);
+
+/* Each prints to fd; a failed write is not reported. For "-e help" see event_grammar_print. */
+void options_print_help(int fd);
+void options_print_config(const struct launch_options *options,
+			  int fd);   /* each value, and where it came from */
+void options_print_markdown(int fd); /* docs/Commands.md, whole */
