@@ -1,0 +1,40 @@
+#pragma once
+/* The steps of ddprof-launch between its command line and the target's first instruction. None of them
+ * changes anything the target will inherit. */
+
+#include "ipc/failure.h"
+#include "ipc/log.h"
+#include "launcher/options.h"
+
+#include <stdbool.h>
+
+/* Where messages go, decided once (log_destination.c). Before the target runs, standard error will do
+ * whatever it is; afterwards only `worker`. */
+struct log_destination {
+	struct log launcher;
+	struct log worker; /* its descriptor is owned, close-on-exec and passed to the worker */
+};
+void log_destination_open(const struct launch_options *options, struct log_destination *ret);
+
+/* Asks the opener to profile the calling process from its next exec on, and waits for the answer.
+ * `wait_fd` is the worker's end of the wait channel, or -1. On success *ret_channel stays open until exec
+ * (close-on-exec: that is how the worker learns of it). */
+struct launch_outcome {
+	enum failure failure;
+	int error; /* errno, or 0 */
+};
+struct launch_outcome launch_start(const struct launch_options *options, const struct log_destination *log,
+				   int wait_fd, int *ret_channel);
+
+/* Between these two, SIGPIPE and SIGXFSZ do not end this process (write_signals.c). */
+void write_signals_ignore(void);
+void write_signals_restore(void);
+
+/* Becomes the command; returns only when it cannot be executed: 126 or 127, after saying so. `channel`
+ * (or -1) is told first, so that no profile of nothing is written. */
+int target_execute(char *const command[], const struct log *log, int channel);
+
+/* --wait: runs `launch` (which does not return) in a child in the same process group, forwards signals and
+ * stops, waits for the last profile, and ends like the child ended. */
+int wait_for_target(const struct log_destination *log, const char *output,
+		    int (*launch)(void *context, int wait_fd), void *context);

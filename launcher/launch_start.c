@@ -1,0 +1,236 @@
+/* Starts the opener with nothing but a socket, sends the one request, waits for the one answer, and
+ * leaves no trace in the process that is about to become the target. */
+
+#include "launcher/launch.h"
+
+#include "ipc/channel.h"
+#include "ipc/fd.h"
+#include "policy/events.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ANSWER_TIMEOUT_MS 5000
+
+/* Running out of descriptors looks different at every step and has one fix. */
+static struct launch_outcome
+outcome(enum failure failure, int error)
+{
+	if (error == EMFILE || error == ENFILE)
+		failure = FAILURE_TOO_MANY_FILES;
+	return (struct launch_outcome){failure, error};
+}
+
+/* Opened here, with the caller's rights, so that the worker needs none of its own. Created when its
+ * parent exists. */
+static int
+open_output(const char *path)
+{
+	if (mkdir(path, 0777) < 0 && errno != EEXIST)
+		return -errno;
+	OWNED_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+static bool
+copy_text(char *ret, size_t capacity, const char *text)
+{
+	size_t length = strlen(text);
+
+	if (length >= capacity)
+		return false;
+	memcpy(ret, text, length + 1);
+	return true;
+}
+
+static bool
+fill_config(struct worker_config *config, const struct launch_options *options,
+	    const struct log_destination *log)
+{
+	config->log_level = options->log_level;
+	config->upload_period_s = options->upload_period_s;
+	config->period_ns = 1000000000u / options->frequency_hz;
+	config->target_pid = (uint32_t)getpid();
+	config->log_is_syslog = log->worker.is_syslog;
+	return copy_text(config->service, sizeof(config->service), options->service) &&
+	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
+	       copy_text(config->version, sizeof(config->version), options->version) &&
+	       copy_text(config->tags, sizeof(config->tags), options->tags) &&
+	       copy_text(config->output, sizeof(config->output), options->output);
+}
+
+/* The worker's configuration, in a memfd nobody can change any more. */
+static int
+seal_config(const struct launch_options *options, const struct log_destination *log)
+{
+	static struct worker_config config;
+	OWNED_FD fd = memfd_create("ddprof-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (!fill_config(&config, options, log))
+		return -ENAMETOOLONG;
+	ssize_t written = write(fd, &config, sizeof(config));
+	if (written != (ssize_t)sizeof(config))
+		return written < 0 ? -errno : -EFBIG;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		return -errno;
+	return take_fd(&fd);
+}
+
+static _Noreturn void
+become_opener(int channel)
+{
+	static char name[] = "ddprof-perf-open";
+	char *const argv[] = {name, NULL}, *const envp[] = {NULL};
+	struct answer answer = {.failure = FAILURE_OPENER_MISSING};
+	int null = open("/dev/null", O_RDWR);
+
+	if (null >= 0 && place_fd(channel, FD_LAUNCH) == 0) {
+		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+			if (fd != null)
+				dup2(null, fd);
+		close_range(FD_LAUNCH + 1, ~0u, 0);
+		execve(DDPROF_LIBEXECDIR "/ddprof-perf-open", argv, envp);
+		channel = FD_LAUNCH;
+	}
+	answer.error = errno;
+	(void)channel_send(channel, MESSAGE_ANSWER, &answer, sizeof(answer), NULL, 0);
+	_exit(LAUNCH_EXIT_FAILURE);
+}
+
+static int
+send_request(int channel, const struct launch_options *options, const int fds[LAUNCH_FD_COUNT])
+{
+	struct launch_request request = {
+		.event = EVENT_SCPU,
+		.frequency_hz = options->frequency_hz,
+		.stack_bytes = options->stack_sample_size,
+	};
+	int attached[LAUNCH_FD_COUNT];
+	size_t count = 0;
+
+	for (unsigned i = 0; i < LAUNCH_FD_COUNT; i++) {
+		if (fds[i] < 0)
+			continue;
+		request.present |= 1u << i;
+		attached[count++] = fds[i];
+	}
+	return channel_send(channel, MESSAGE_LAUNCH, &request, sizeof(request), attached, count);
+}
+
+static struct launch_outcome
+receive_answer(int channel)
+{
+	static struct message message;
+	int result = channel_receive(channel, &message, ANSWER_TIMEOUT_MS);
+
+	if (result == -ETIMEDOUT)
+		return outcome(FAILURE_NO_ANSWER, 0);
+	if (result < 0)
+		return outcome(FAILURE_OPENER_DIED, result == -EPIPE ? 0 : -result);
+	const struct answer *answer = message_expect(&message, MESSAGE_ANSWER, sizeof(*answer), 0);
+	if (!answer)
+		return outcome(FAILURE_OPENER_DIED, EBADMSG);
+	return outcome(answer->failure, answer->error);
+}
+
+/* Reaps the opener, and takes back the SIGCHLD it raised when the caller has that signal blocked: it
+ * would stay pending through exec and surprise the target. One that was pending before stays. */
+static void
+reap(pid_t opener, bool was_pending)
+{
+	const struct timespec now = {0};
+	sigset_t child_signal;
+	siginfo_t info;
+
+	while (waitpid(opener, NULL, 0) < 0 && errno == EINTR)
+		continue;
+	sigemptyset(&child_signal);
+	sigaddset(&child_signal, SIGCHLD);
+	sigset_t pending;
+	if (was_pending || sigpending(&pending) < 0 || !sigismember(&pending, SIGCHLD))
+		return;
+	if (sigtimedwait(&child_signal, &info, &now) == SIGCHLD && info.si_pid != opener)
+		kill(getpid(), SIGCHLD); /* another child of the caller's, inherited with this process */
+}
+
+/* The worker outlives the opener and is adopted by the nearest child subreaper (prctl(2)). Were that this
+ * process, the target would see a child it never started: we step aside until the opener has ended. */
+static bool
+suspend_subreaper(void)
+{
+	int is_subreaper = 0;
+
+	prctl(PR_GET_CHILD_SUBREAPER, &is_subreaper, 0, 0, 0);
+	return is_subreaper && prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0;
+}
+
+static struct launch_outcome
+ask_opener(const struct launch_options *options, const int fds[LAUNCH_FD_COUNT], int *ret_channel)
+{
+	int ends[2];
+	sigset_t pending;
+	int result = channel_pair(ends);
+
+	if (result < 0)
+		return outcome(FAILURE_SETUP, -result);
+	OWNED_FD channel = ends[0];
+	OWNED_FD far_end = ends[1];
+	result = send_request(channel, options, fds); /* waits in the socket: one wake-up less */
+	if (result < 0)
+		return outcome(FAILURE_SETUP, -result);
+
+	sigpending(&pending);
+	bool was_subreaper = suspend_subreaper();
+	pid_t opener = fork();
+	if (opener < 0) {
+		int error = errno;
+
+		prctl(PR_SET_CHILD_SUBREAPER, was_subreaper, 0, 0, 0);
+		return outcome(FAILURE_SETUP, error);
+	}
+	if (opener == 0)
+		become_opener(far_end);
+	close_fd(&far_end);
+
+	struct launch_outcome answer = receive_answer(channel);
+	if (answer.failure != FAILURE_NONE)
+		kill(opener, SIGKILL); /* it may hang; ESRCH and EPERM leave nothing else to try */
+	reap(opener, sigismember(&pending, SIGCHLD) == 1);
+	if (was_subreaper)
+		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	if (answer.failure == FAILURE_NONE)
+		*ret_channel = take_fd(&channel);
+	return answer;
+}
+
+struct launch_outcome
+launch_start(const struct launch_options *options, const struct log_destination *log, int wait_fd,
+	     int *ret_channel)
+{
+	OWNED_FD output = open_output(options->output);
+	if (output < 0)
+		return outcome(FAILURE_OUTPUT, -output);
+	OWNED_FD config = seal_config(options, log);
+	if (config < 0)
+		return outcome(FAILURE_SETUP, -config);
+
+	const int fds[LAUNCH_FD_COUNT] = {
+		[LAUNCH_FD_CONFIG] = config,
+		[LAUNCH_FD_OUTPUT] = output,
+		[LAUNCH_FD_LOG] = log->worker.fd,
+		[LAUNCH_FD_WAIT] = wait_fd,
+	};
+	return ask_opener(options, fds, ret_channel);
+}

@@ -1,0 +1,185 @@
+/* Opens exactly what policy/events.c lists, on the parent, on every online CPU, and maps each ring once. */
+
+#include "launcher/opener.h"
+
+#include "policy/capabilities.h"
+#include "policy/events.h"
+#include "policy/limits.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static void
+forgo_lost_count(struct perf_event_attr *attributes)
+{
+	attributes->read_format &= ~(uint64_t)PERF_FORMAT_LOST; /* since Linux 6.0 */
+}
+
+static void
+forgo_build_id(struct perf_event_attr *attributes)
+{
+	attributes->build_id = 0; /* since Linux 5.12 */
+}
+
+/* What older kernels refuse (EINVAL) and we can do without, newest first. */
+static void (*const optional_features[])(struct perf_event_attr *) = {forgo_lost_count, forgo_build_id};
+
+static enum failure
+failure_of(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return FAILURE_EVENTS_REFUSED;
+	case EMFILE:
+	case ENFILE:
+		return FAILURE_TOO_MANY_FILES;
+	default:
+		return FAILURE_EVENTS_UNSUPPORTED;
+	}
+}
+
+static int
+open_event(const struct perf_event_attr *attributes, pid_t pid, int cpu)
+{
+	int fd = (int)syscall(SYS_perf_event_open, attributes, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* Opens one event on one CPU, learning on the first CPU what this kernel does not know. */
+static int
+open_learning(struct perf_event_attr *attributes, pid_t pid, int cpu, bool is_first)
+{
+	int fd = open_event(attributes, pid, cpu);
+
+	for (size_t i = 0;
+	     is_first && fd == -EINVAL && i < sizeof(optional_features) / sizeof(optional_features[0]); i++) {
+		optional_features[i](attributes);
+		fd = open_event(attributes, pid, cpu);
+	}
+	return fd;
+}
+
+static void
+add_ring(struct opening *opening, int fd, int cpu, enum event_id event)
+{
+	struct ring_set *rings = &opening->rings;
+
+	if (rings->count == MAX_RINGS)
+		die(FAILURE_TOO_MANY_FILES, E2BIG);
+	rings->about[rings->count] = (struct ring_description){
+		.cpu = (uint16_t)cpu,
+		.event = (uint16_t)event,
+		.data_size = SIDEBAND_RING_BYTES,
+	};
+	rings->fd[rings->count++] = fd;
+}
+
+/* CPU numbers are tried upwards: an offline CPU answers ENODEV, a number beyond the last possible CPU
+ * EINVAL (perf_event_open(2)); no file needs to be read to know them. */
+void
+open_events(struct opening *opening)
+{
+	const enum event_id wanted[2] = {EVENT_SIDEBAND, opening->request.event};
+	struct perf_event_attr attributes[2] = {event_policy(wanted[0])->attributes,
+						event_policy(wanted[1])->attributes};
+
+	attributes[1].sample_freq = opening->request.frequency_hz;
+	attributes[1].sample_stack_user = opening->request.stack_bytes;
+	for (int cpu = 0; cpu < UINT16_MAX; cpu++) {
+		for (size_t i = 0; i < 2; i++) {
+			bool is_first = opening->rings.count <= i;
+			int fd = open_learning(&attributes[i], opening->parent, cpu, is_first);
+
+			if (fd == -ENODEV && i == 0)
+				break;
+			if (fd == -EINVAL && i == 0 && !is_first)
+				return;
+			if (fd < 0)
+				die(failure_of(-fd), -fd);
+			add_ring(opening, fd, cpu, wanted[i]);
+		}
+	}
+}
+
+static void
+unmap_rings(void *const mapped[], const struct ring_set *rings, uint32_t count, size_t page)
+{
+	for (uint32_t i = 0; i < count; i++)
+		munmap(mapped[i], page + rings->about[i].data_size);
+}
+
+/* Maps every ring with its size, or none: -errno. */
+static int
+map_all(void *mapped[], const struct ring_set *rings, size_t page)
+{
+	for (uint32_t i = 0; i < rings->count; i++) {
+		mapped[i] = mmap(NULL, page + rings->about[i].data_size, PROT_READ | PROT_WRITE, MAP_SHARED,
+				 rings->fd[i], 0);
+		if (mapped[i] == MAP_FAILED) {
+			int error = errno;
+
+			unmap_rings(mapped, rings, i, page);
+			return -error;
+		}
+	}
+	return 0;
+}
+
+/* What all sample rings together may take. Asking for more than may be locked fails half way, and mapping an
+ * event a second time makes the kernel wait for an RCU grace period (ring_buffer_attach): 10 ms. */
+static uint64_t
+ring_budget(uint64_t cpus, uint64_t page)
+{
+	struct rlimit locked;
+	uint64_t others = cpus * (SIDEBAND_RING_BYTES + 2 * page);
+
+	if (capabilities_has(CAP_IPC_LOCK) || getrlimit(RLIMIT_MEMLOCK, &locked) < 0 ||
+	    locked.rlim_cur > SAMPLE_RINGS_MAX_BYTES + others)
+		return SAMPLE_RINGS_MAX_BYTES;
+	return locked.rlim_cur > others ? locked.rlim_cur - others : 0;
+}
+
+/* A power of two that holds SAMPLE_RING_MS of samples, within the limits for one and for all rings. */
+static uint32_t
+wanted_ring_size(const struct opening *opening, uint64_t page)
+{
+	const struct launch_request *request = &opening->request;
+	uint64_t cpus = opening->rings.count / 2;
+	uint64_t bytes = (uint64_t)request->frequency_hz * SAMPLE_RING_MS / 1000 * request->stack_bytes;
+	uint64_t budget = ring_budget(cpus, page);
+	uint32_t size = SAMPLE_RING_MIN_BYTES;
+
+	while (size < bytes && size < SAMPLE_RING_MAX_BYTES && 2 * size * cpus <= budget)
+		size *= 2;
+	return size;
+}
+
+/* A ring lives as long as it is mapped somewhere, and only the first mapping is charged to a budget
+ * (perf_event_mlock_kb per user, then RLIMIT_MEMLOCK). So we map here and exit after the supervisor did.
+ * Where the budget is short, rings shrink: losing a burst beats not profiling. */
+void
+map_rings(struct opening *opening)
+{
+	static void *mapped[MAX_RINGS];
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (uint32_t size = wanted_ring_size(opening, page); size >= SAMPLE_RING_MIN_BYTES; size /= 2) {
+		for (uint32_t i = 0; i < opening->rings.count; i++)
+			if (opening->rings.about[i].event != EVENT_SIDEBAND)
+				opening->rings.about[i].data_size = size;
+
+		int result = map_all(mapped, &opening->rings, page);
+		if (result == 0)
+			return;
+		if (result != -EPERM && result != -ENOMEM)
+			die(FAILURE_SETUP, -result);
+	}
+	die(FAILURE_LOCKED_MEMORY, EPERM);
+}

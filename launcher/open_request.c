@@ -1,0 +1,40 @@
+/* Decodes the one fixed-size request and checks it against policy/: what passes is within every limit. */
+
+#include "launcher/opener.h"
+
+#include "ipc/channel.h"
+#include "policy/events.h"
+#include "policy/limits.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#define REQUEST_TIMEOUT_MS 5000
+
+static bool
+is_within_policy(const struct launch_request *request)
+{
+	return request->event != EVENT_SIDEBAND && event_policy(request->event) &&
+	       request->frequency_hz >= 1 && request->frequency_hz <= FREQUENCY_MAX_HZ &&
+	       request->stack_bytes >= STACK_MIN_BYTES && request->stack_bytes <= STACK_MAX_BYTES &&
+	       request->stack_bytes % 8 == 0;
+}
+
+void
+receive_request(struct opening *opening)
+{
+	static struct message message;
+	int result = channel_receive(FD_LAUNCH, &message, REQUEST_TIMEOUT_MS);
+
+	if (result < 0)
+		die(FAILURE_REQUEST, -result);
+	const struct launch_request *request = (const void *)message.body;
+	if (message.kind != MESSAGE_LAUNCH || message.size != sizeof(*request) ||
+	    request->present >= 1u << LAUNCH_FD_COUNT ||
+	    message.fd_count != (uint32_t)__builtin_popcount(request->present) || !is_within_policy(request))
+		die(FAILURE_REQUEST, EINVAL);
+
+	opening->request = *request;
+	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
+		opening->launcher_fd[i] = request->present & 1u << i ? message_take_fd(&message, next++) : -1;
+}
