@@ -1,0 +1,305 @@
+/* Two ways up the stack, one loop.
+ *
+ * Almost every frame follows a compact rule and needs only {pc, sp, fp}: a cache probe and two loads. The
+ * rest take step.h's complete way. When that asks for a register the fast steps did not carry along (rbx
+ * in ld.so's resolver, say), the sample is walked again from the leaf with all registers, row by row:
+ * less than one frame in a thousand pays, instead of all. */
+
+#include "worker/unwind/unwind.h"
+
+#include "worker/unwind/architecture.h"
+#include "worker/unwind/module.h"
+#include "worker/unwind/pc_cache.h"
+#include "worker/unwind/step.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
+#define CFI_BYTES_PER_WALK (512u << 10)
+
+struct unwinder {
+	struct pc_cache *cache;
+	struct cfi_scratch scratch;
+};
+
+struct walk {
+	struct unwinder *unwinder;
+	code_lookup *lookup;
+	void *context;
+	struct frame *frames;
+	size_t count;
+	struct frame_state state;
+};
+
+struct unwinder *
+unwinder_new(void)
+{
+	struct unwinder *unwinder = calloc(1, sizeof(*unwinder));
+
+	if (!unwinder)
+		return NULL;
+	unwinder->cache = pc_cache_new();
+	if (!unwinder->cache) {
+		unwinder_free(unwinder);
+		return NULL;
+	}
+	return unwinder;
+}
+
+void
+unwinder_free(struct unwinder *unwinder)
+{
+	if (unwinder)
+		pc_cache_free(unwinder->cache);
+	free(unwinder);
+}
+
+/* Adds the frame at `pc` (already minus one for a return address). False: the walk ends here. A return
+ * address that leads nowhere is no frame; a leaf always is. */
+static inline bool
+enter_frame(struct walk *w, uint64_t pc, struct code_place *ret_place)
+{
+	if (w->count == UNWIND_MAX_FRAMES) {
+		w->state.end = END_DEPTH;
+		return false;
+	}
+	w->lookup(w->context, pc, ret_place);
+	w->state.end = ret_place->kind == CODE_UNREADABLE ? END_UNREADABLE : END_UNMAPPED;
+	if (ret_place->kind == CODE_UNMAPPED && w->count > 0)
+		return false;
+	w->frames[w->count++] = (struct frame){
+		.kind = ret_place->kind,
+		.file = ret_place->file,
+		.address = ret_place->address,
+	};
+	return ret_place->kind == CODE_MODULE || ret_place->kind == CODE_ANONYMOUS;
+}
+
+/* The way back for a frame whose code runs on at pc although it is not interrupted: a signal handler
+ * "returns" to the first byte of its stub, and pc - 1 would name whatever lies in front of it. */
+static void
+report_signal_frame(struct walk *w)
+{
+	if (!w->state.interrupted)
+		w->frames[w->count - 1].address++;
+}
+
+static __attribute__((noinline)) struct rule
+find_missing_rule(struct walk *w, const struct code_place *place, uint64_t key)
+{
+	struct rule rule;
+	int error = unwind_module_find_rule(place->module, &w->unwinder->scratch, place->address, &rule);
+
+	if (error)
+		return (struct rule){.kind = error == -ENOBUFS ? RULE_BAD : RULE_UNREADABLE};
+	pc_cache_add(w->unwinder->cache, key, rule);
+	return rule;
+}
+
+static inline struct rule
+find_rule(struct walk *w, const struct code_place *place)
+{
+	struct rule rule;
+	uint64_t key;
+
+	if (place->kind == CODE_ANONYMOUS)
+		return (struct rule){.kind = RULE_GAP};
+	key = pc_cache_key(unwind_module_id(place->module), place->address);
+	rule = pc_cache_find(w->unwinder->cache, key);
+	if (__builtin_expect(rule.kind == RULE_NONE, 0))
+		return find_missing_rule(w, place, key);
+	return rule;
+}
+
+static enum step
+step_by_module_row(struct walk *w, const struct code_place *place)
+{
+	struct cfi_row row;
+
+	switch (unwind_module_find_row(place->module, &w->unwinder->scratch, place->address, &row)) {
+	case 0:
+		if (row.signal_frame)
+			report_signal_frame(w);
+		return step_by_row(&w->state, &row);
+	case -ENOENT:
+	case -EBADMSG:
+	case -ENOBUFS:
+		return step_end(&w->state, END_BAD_CFI);
+	default:
+		return step_end(&w->state, END_UNREADABLE);
+	}
+}
+
+/* The few leaf patterns are rows that nobody wrote down. */
+static enum step
+step_by_leaf_rule(struct walk *w, struct rule rule)
+{
+	struct cfi_row row = {
+		.cfa = {.kind = CFI_REGISTER, .number = REGISTER_SP, .offset = rule.cfa_offset},
+		.registers[REGISTER_PC] = {.kind = CFI_AT_OFFSET, .offset = -8},
+	};
+
+	if (rule.fp_words)
+		row.registers[REGISTER_FP] =
+			(struct cfi_rule){.kind = CFI_AT_OFFSET, .offset = 8 * rule.fp_words};
+	return step_by_row(&w->state, &row);
+}
+
+static enum step
+step_over_gap(struct walk *w, const struct code_place *place)
+{
+	struct rule rule = {.kind = RULE_GAP};
+
+	if (w->state.interrupted && place->kind == CODE_MODULE)
+		rule = code_leaf_rule(place->module, place->address);
+	switch (rule.kind) {
+	case RULE_SP:
+		return step_by_leaf_rule(w, rule);
+	case RULE_SIGRETURN:
+		return step_by_signal_context(&w->state);
+	default:
+		return step_by_frame_pointer(&w->state);
+	}
+}
+
+static enum step
+step_completely(struct walk *w, const struct code_place *place, struct rule rule)
+{
+	switch (rule.kind) {
+	case RULE_END:
+		return step_end(&w->state, END_ROOT);
+	case RULE_GAP:
+		return step_over_gap(w, place);
+	case RULE_SIGRETURN:
+		if (w->state.interrupted) /* the stub is what follows a *return address* here */
+			return step_over_gap(w, place);
+		report_signal_frame(w);
+		return step_by_signal_context(&w->state);
+	case RULE_SP:
+	case RULE_FP:
+	case RULE_SLOW:
+		return step_by_module_row(w, place);
+	case RULE_UNREADABLE:
+		return step_end(&w->state, END_UNREADABLE);
+	default:
+		return step_end(&w->state, END_BAD_CFI);
+	}
+}
+
+/* {pc, sp, fp} of one frame. */
+struct position {
+	uint64_t pc, sp, fp;
+};
+
+/* True when the compact rule was enough. Whatever is odd (memory missing, CFA not above sp, a zero return
+ * address) is left to the complete step, which knows what to call it. */
+static inline bool
+step_fast(struct position *at, const struct stack_view *stack, struct rule rule, bool interrupted)
+{
+	uint64_t cfa, slot, fp = at->fp, pc;
+
+	if (rule.kind == RULE_GAP && !interrupted)
+		rule = (struct rule){.kind = RULE_FP, .cfa_offset = 16, .fp_words = -2};
+	if (rule.kind != RULE_SP && rule.kind != RULE_FP)
+		return false;
+	cfa = (rule.kind == RULE_SP ? at->sp : at->fp) + (uint64_t)(int64_t)rule.cfa_offset;
+	if (cfa <= at->sp || cfa % 8 != 0 || !stack_view_u64(stack, cfa - 8, &pc) || pc == 0)
+		return false;
+	slot = cfa + (uint64_t)(8 * (int64_t)rule.fp_words);
+	if (rule.fp_words != 0) {
+		if (slot >= at->sp) {
+			if (!stack_view_u64(stack, slot, &fp))
+				return false;
+		} else if (!interrupted) {
+			return false;
+		} /* else: popped again already, see step.c */
+	}
+	*at = (struct position){.pc = pc, .sp = cfa, .fp = fp};
+	return true;
+}
+
+static void
+load_position(const struct frame_state *state, struct position *ret_at)
+{
+	*ret_at = (struct position){
+		.pc = state->registers.value[REGISTER_PC],
+		.sp = state->registers.value[REGISTER_SP],
+		.fp = state->registers.value[REGISTER_FP],
+	};
+}
+
+/* After fast steps only these three are known. */
+static void
+store_position(struct frame_state *state, const struct position *at)
+{
+	state->registers.known = 0;
+	register_set(&state->registers, REGISTER_PC, at->pc);
+	register_set(&state->registers, REGISTER_SP, at->sp);
+	register_set(&state->registers, REGISTER_FP, at->fp);
+	state->interrupted = false;
+}
+
+/* Walks to the end: STEP_ENDED, or STEP_NEEDS_REGISTERS. `exact`: every frame by its complete row. */
+static inline __attribute__((always_inline)) enum step
+walk_frames(struct walk *w, bool exact)
+{
+	struct position at;
+	bool interrupted = true, fast_steps = false;
+	uint64_t asked = w->state.stack->sp;
+
+	load_position(&w->state, &at);
+	for (;;) {
+		struct code_place place;
+		struct rule rule;
+		enum step step;
+
+		if (!enter_frame(w, at.pc - !interrupted, &place))
+			return STEP_ENDED;
+		stack_view_read_ahead(w->state.stack, at.sp, &asked);
+		rule = find_rule(w, &place);
+		if (!exact && __builtin_expect(step_fast(&at, w->state.stack, rule, interrupted), 1)) {
+			interrupted = false;
+			fast_steps = true;
+			continue;
+		}
+		if (fast_steps)
+			store_position(&w->state, &at);
+		fast_steps = false;
+		step = step_completely(w, &place, rule);
+		if (step != STEP_MOVED)
+			return step;
+		if (!exact && !register_is_known(&w->state.registers, REGISTER_FP))
+			return STEP_NEEDS_REGISTERS; /* a position needs its fp */
+		load_position(&w->state, &at);
+		interrupted = w->state.interrupted;
+	}
+}
+
+static void
+start(struct walk *w, const struct user_registers *registers, const struct stack_view *stack)
+{
+	w->count = 0;
+	w->state = (struct frame_state){.stack = stack, .interrupted = true};
+	for (unsigned number = 0; number < REGISTER_COUNT; number++)
+		w->state.registers.value[number] = registers->value[number];
+	w->state.registers.known = ALL_REGISTERS;
+}
+
+enum unwind_end
+unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
+	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+	      size_t *ret_count)
+{
+	struct walk w = {.unwinder = unwinder, .lookup = lookup, .context = context, .frames = frames};
+
+	unwinder->scratch.budget = CFI_BYTES_PER_WALK;
+	start(&w, registers, stack);
+	if (walk_frames(&w, /* exact= */ false) == STEP_NEEDS_REGISTERS) {
+		start(&w, registers, stack);
+		if (walk_frames(&w, /* exact= */ true) == STEP_NEEDS_REGISTERS)
+			w.state.end = END_BAD_CFI; /* CFI asks for a register that no caller can have */
+	}
+	*ret_count = w.count;
+	return w.state.end;
+}

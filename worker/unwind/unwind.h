@@ -1,0 +1,105 @@
+#pragma once
+/* Walks one copied stack: registers and stack bytes in, frames and the reason it ended out.
+ * Pure: no syscall except the pread of unwind tables on a first-seen PC; no allocation per frame. */
+
+#include "worker/unwind/stack_view.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct unwind_module;
+
+/* x86-64 registers in DWARF order (System V ABI, AMD64 supplement, figure 3.36). */
+enum unwind_register {
+	REGISTER_RAX,
+	REGISTER_RDX,
+	REGISTER_RCX,
+	REGISTER_RBX,
+	REGISTER_RSI,
+	REGISTER_RDI,
+	REGISTER_RBP,
+	REGISTER_RSP,
+	REGISTER_R8,
+	REGISTER_R9,
+	REGISTER_R10,
+	REGISTER_R11,
+	REGISTER_R12,
+	REGISTER_R13,
+	REGISTER_R14,
+	REGISTER_R15,
+	REGISTER_RIP,
+	REGISTER_COUNT,
+};
+
+struct user_registers {
+	uint64_t value[REGISTER_COUNT];
+};
+
+/* What the address space knows of an address. */
+enum code_kind {
+	CODE_MODULE,     /* in a file whose unwind tables can be read: module and address are set */
+	CODE_ANONYMOUS,  /* executable memory without a file (JIT): unwound by frame pointer */
+	CODE_UNREADABLE, /* in a file that could not be opened or is not the file that was mapped */
+	CODE_UNMAPPED,   /* in no executable mapping we know of */
+};
+
+struct code_place {
+	enum code_kind kind;
+	uint32_t file;    /* caller's number of the mapped file; carried through to the frame (0: none) */
+	uint64_t address; /* ELF virtual address (no load bias); for CODE_ANONYMOUS/UNMAPPED the raw pc */
+	struct unwind_module *module; /* CODE_MODULE only; borrowed, outlives the call */
+};
+
+/* Provided by the caller: what is mapped at pc. Must not fail; CODE_UNMAPPED is an answer. The walk asks for
+ * return addresses minus 1, so that the answer's address goes into the frame as it is. Called once per
+ * frame, or twice when a sample is walked again with all registers. */
+typedef void code_lookup(void *context, uint64_t pc, struct code_place *ret);
+
+struct frame {
+	enum code_kind kind;
+	uint32_t file;
+	/* Like code_place.address, minus 1 for return addresses (the call instruction). Not for the leaf, nor
+	 * for a frame interrupted by a signal, nor for the stub that a signal handler returns to: no call
+	 * stands in front of __restore_rt. */
+	uint64_t address;
+};
+
+/* How a stack ended; each is also a counter. The order is part of the profile's comments. */
+enum unwind_end {
+	/* The outermost frame's own CFI says so (RA undefined), or a zero RA / zero FP. */
+	END_ROOT,
+	/* The next word needed lies beyond the copied bytes, or on another stack (behind a signal handler
+	 * that runs on its own). */
+	END_COPY_SHORT,
+	/* Return address in no known executable mapping: it makes no frame. (A leaf there does.) */
+	END_UNMAPPED,
+	/* Code in a file we cannot read: the last frame is in it. */
+	END_UNREADABLE,
+	/* Malformed or unsupported unwind rule, or one that asks for a register nobody can know; the CFA did
+	 * not move up; a frame pointer that is none. */
+	END_BAD_CFI,
+	/* UNWIND_MAX_FRAMES reached. */
+	END_DEPTH,
+	UNWIND_END_COUNT,
+};
+
+#define UNWIND_MAX_FRAMES 512 /* the depth Datadog's backend accepts */
+
+struct unwinder; /* holds the PC cache and working memory, 200 KB; one per draining thread */
+
+struct unwinder *unwinder_new(void); /* NULL: out of memory */
+void unwinder_free(struct unwinder *unwinder);
+
+/* Unwinds one sample, leaf first. `frames` has room for UNWIND_MAX_FRAMES; *ret_count is at least 1
+ * (the leaf). Never reads outside `stack`. */
+enum unwind_end unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
+			      const struct stack_view *stack, code_lookup *lookup, void *context,
+			      struct frame *frames, size_t *ret_count);
+
+/* One ELF file's unwind tables (.eh_frame_hdr, .eh_frame). The image is borrowed and outlives the module;
+ * nothing is read until a PC needs it. `id` (non-zero, never reused, even after a free) keys the PC cache, so
+ * all processes that map the file share its entries; ids from 2^24 on work but are not cached. A module is
+ * used by one thread at a time. NULL: out of memory. */
+struct elf_image;
+struct unwind_module *unwind_module_new(struct elf_image *image, uint32_t id);
+void unwind_module_free(struct unwind_module *module);
