@@ -1,0 +1,87 @@
+/* Compress in memory, write under a temporary name, rename: a reader never sees half a profile. */
+
+#include "worker/export/file.h"
+
+#include "ipc/fd.h"
+#include "worker/base/memory_file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define GZIP_WINDOW (15 + 16) /* zlib's largest window, with a gzip header (zlib.h, deflateInit2) */
+#define GZIP_LEVEL 6
+
+static int
+compress_gzip(const uint8_t *in, size_t in_size, uint8_t **ret_out, size_t *ret_size)
+{
+	z_stream stream = {.next_in = (Bytef *)(uintptr_t)in, .avail_in = (uInt)in_size};
+
+	if (deflateInit2(&stream, GZIP_LEVEL, Z_DEFLATED, GZIP_WINDOW, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+		return -ENOMEM;
+	size_t capacity = deflateBound(&stream, in_size);
+	uint8_t *out = malloc(capacity);
+	int result = out ? 0 : -ENOMEM;
+	if (result == 0) {
+		stream.next_out = out;
+		stream.avail_out = (uInt)capacity;
+		result = deflate(&stream, Z_FINISH) == Z_STREAM_END ? 0 : -EIO;
+	}
+	deflateEnd(&stream);
+	if (result < 0) {
+		free(out);
+		return result;
+	}
+	*ret_out = out;
+	*ret_size = stream.total_out;
+	return 0;
+}
+
+/* A temporary left by an exporter that was killed has our name; a link somebody put there is not followed. */
+static int
+create_temporary(int folder, const char *name)
+{
+	const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = openat(folder, name, flags, 0600);
+
+	if (fd < 0 && errno == EEXIST && unlinkat(folder, name, 0) == 0)
+		fd = openat(folder, name, flags, 0600);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+write_and_rename(int folder, const char *name, const uint8_t *bytes, size_t size)
+{
+	char temporary[300];
+
+	snprintf(temporary, sizeof(temporary), ".%s.tmp", name);
+	OWNED_FD fd = create_temporary(folder, temporary);
+	if (fd < 0)
+		return fd;
+	int result = memory_file_write(fd, bytes, size);
+	if (result == 0 && renameat(folder, temporary, folder, name) < 0)
+		result = -errno;
+	if (result < 0)
+		(void)unlinkat(folder, temporary, 0); /* the error that matters is the first */
+	return result;
+}
+
+int
+export_file(int folder, const char *name, int profile, uint64_t *ret_bytes)
+{
+	uint8_t *plain = NULL, *packed = NULL;
+	size_t plain_size, packed_size = 0;
+	int result = memory_file_read(profile, &plain, &plain_size);
+
+	if (result == 0)
+		result = compress_gzip(plain, plain_size, &packed, &packed_size);
+	if (result == 0)
+		result = write_and_rename(folder, name, packed, packed_size);
+	free(plain);
+	free(packed);
+	if (result == 0)
+		*ret_bytes = packed_size;
+	return result;
+}

@@ -1,0 +1,8 @@
+#pragma once
+/* Writes one finished profile as a gzip file that appears whole or not at all. */
+
+#include <stdint.h>
+
+/* `profile` is a descriptor of the pprof message, `folder` of the output folder (both borrowed). 0 and the
+ * compressed size, or -errno with nothing left behind. */
+int export_file(int folder, const char *name, int profile, uint64_t *ret_bytes);

@@ -1,0 +1,77 @@
+/* ddprof-exporter: finished profiles in, files below one folder out. It never sees an ELF file or a stack. */
+
+#include "ipc/channel.h"
+#include "ipc/fd.h"
+#include "worker/base/harden.h"
+#include "worker/export/file.h"
+#include "worker/export/file_name.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define START_TIMEOUT_MS 5000
+
+/* The supervisor checked the strings of the configuration; it is sealed since. */
+static int
+receive_config(struct worker_config *ret)
+{
+	static struct message message;
+	int result = channel_receive(FD_CONTROL, &message, START_TIMEOUT_MS);
+
+	if (result < 0)
+		return result;
+	if (!message_expect(&message, MESSAGE_START, 0, 1))
+		return -EBADMSG;
+	OWNED_FD config = message_take_fd(&message, 0);
+	return pread(config, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) ? 0 : -EBADMSG;
+}
+
+static int
+export_one(const struct worker_config *config, struct message *message)
+{
+	const struct profile_message *head = message_expect(message, MESSAGE_PROFILE, sizeof(*head), 1);
+	struct written_message written = {0};
+
+	if (!head)
+		return -EBADMSG;
+	OWNED_FD profile = message_take_fd(message, 0);
+	written.sequence = head->sequence;
+	export_file_name(config->service, config->target_pid, head->end_ns, head->sequence, written.name,
+			 sizeof(written.name));
+	int result = export_file(FD_OUTPUT, written.name, profile, &written.bytes);
+	written.error = result < 0 ? -result : 0;
+	return channel_send(FD_CONTROL, MESSAGE_WRITTEN, &written, sizeof(written), NULL, 0);
+}
+
+static int
+serve(void)
+{
+	static struct worker_config config;
+	static struct message message;
+	int result = receive_config(&config);
+
+	if (result == 0)
+		result = channel_send(FD_CONTROL, MESSAGE_READY, NULL, 0, NULL, 0);
+	while (result == 0) {
+		result = channel_receive(FD_CONTROL, &message, -1);
+		if (result == 0)
+			result = export_one(&config, &message);
+	}
+	return result == -EPIPE ? 0 : result;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "exporter") != 0) {
+		dprintf(STDERR_FILENO, "ddprof-exporter: started by ddprof-launch, not by hand\n");
+		return 2;
+	}
+	int result = harden_process();
+	if (result == 0)
+		result = harden_role_start();
+	if (result == 0)
+		result = harden_confine(ROLE_EXPORTER);
+	return result < 0 || serve() < 0 ? 1 : 0;
+}

@@ -1,0 +1,234 @@
+/* What libelf is allowed to do for us: headers, and the raw bytes of a section whose size was checked. */
+#include "worker/symbolize/elf_source.h"
+
+#include "worker/base/cursor.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <libelf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	/* 5 million symbols (Chromium has 1.2) and their names. A sparse file can claim any size. */
+	SYMBOL_BYTES_MAX = 120 << 20,
+	STRING_BYTES_MAX = 400 << 20,
+	NOTE_BYTES_MAX = 64 << 10,
+	PROGRAM_HEADERS_MAX = 4096,
+};
+
+struct elf_source {
+	Elf *elf;
+	struct elf_section_extent *sections;
+	size_t section_count;
+};
+
+/* Before libelf sees the file: it allocates by these numbers. e_shnum 0 with a table is the escape for
+ * more than 65279 sections, which no linked file has, and would let 64 bits of size be claimed. */
+static bool
+is_header_acceptable(const void *bytes, size_t size)
+{
+	Elf64_Ehdr header;
+
+	if (size < sizeof(header))
+		return false;
+	memcpy(&header, bytes, sizeof(header));
+	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
+	       header.e_ident[EI_DATA] == ELFDATA2LSB &&
+	       (header.e_type == ET_EXEC || header.e_type == ET_DYN) && header.e_shnum != 0 &&
+	       header.e_shentsize == sizeof(Elf64_Shdr) && header.e_phnum <= PROGRAM_HEADERS_MAX;
+}
+
+static int
+read_sections(struct elf_source *source)
+{
+	Elf_Scn *section = NULL;
+	size_t count;
+
+	if (elf_getshdrnum(source->elf, &count) != 0 || count == 0)
+		return -EBADMSG;
+	source->sections = calloc(count, sizeof(*source->sections));
+	if (!source->sections)
+		return -ENOMEM;
+	source->section_count = count;
+	while ((section = elf_nextscn(source->elf, section))) {
+		const Elf64_Shdr *header = elf64_getshdr(section);
+		size_t number = elf_ndxscn(section);
+
+		if (header && number < count && (header->sh_flags & SHF_ALLOC) &&
+		    (header->sh_flags & SHF_EXECINSTR) && header->sh_size <= UINT64_MAX - header->sh_addr)
+			source->sections[number] = (struct elf_section_extent){
+				.start = header->sh_addr, .limit = header->sh_addr + header->sh_size};
+	}
+	return 0;
+}
+
+/* Takes the Elf, also on failure. */
+static int
+adopt(Elf *elf, struct elf_source **ret)
+{
+	struct elf_source *source = elf ? calloc(1, sizeof(*source)) : NULL;
+	int error;
+
+	if (!source) {
+		elf_end(elf);
+		return elf ? -ENOMEM : -EBADMSG;
+	}
+	source->elf = elf;
+	error = read_sections(source);
+	if (error) {
+		elf_source_close(source);
+		return error;
+	}
+	*ret = source;
+	return 0;
+}
+
+int
+elf_source_open(int fd, struct elf_source **ret)
+{
+	Elf64_Ehdr header;
+
+	if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+	    !is_header_acceptable(&header, sizeof(header)))
+		return -EBADMSG;
+	if (elf_version(EV_CURRENT) == EV_NONE)
+		return -EBADMSG;
+	return adopt(elf_begin(fd, ELF_C_READ, NULL), ret);
+}
+
+int
+elf_source_open_memory(const void *image, size_t size, struct elf_source **ret)
+{
+	const Elf64_Ehdr *header = image;
+
+	if (!is_header_acceptable(image, size) || elf_version(EV_CURRENT) == EV_NONE)
+		return -EBADMSG;
+	/* In memory libelf hands out its headers in place. */
+	if ((header->e_shoff | header->e_phoff) % _Alignof(Elf64_Shdr) != 0)
+		return -EBADMSG;
+	return adopt(elf_memory((char *)image, size), ret); /* only read from */
+}
+
+void
+elf_source_close(struct elf_source *source)
+{
+	if (!source)
+		return;
+	elf_end(source->elf);
+	free(source->sections);
+	free(source);
+}
+
+size_t
+elf_source_sections(const struct elf_source *source, const struct elf_section_extent **ret)
+{
+	*ret = source->sections;
+	return source->section_count;
+}
+
+static int
+section_bytes(Elf_Scn *section, size_t size_max, struct elf_bytes *ret)
+{
+	const Elf64_Shdr *header = section ? elf64_getshdr(section) : NULL;
+	const Elf_Data *data;
+
+	if (!header || header->sh_type == SHT_NOBITS || (header->sh_flags & SHF_COMPRESSED))
+		return -EBADMSG;
+	if (header->sh_size > size_max)
+		return -ERANGE;
+	/* Raw: the cursor reads little-endian anyway, and conversion would copy. */
+	data = elf_rawdata(section, NULL);
+	if (!data || !data->d_buf)
+		return -EBADMSG;
+	*ret = (struct elf_bytes){.bytes = data->d_buf, .size = data->d_size};
+	return 0;
+}
+
+int
+elf_source_symbol_table(struct elf_source *source, uint32_t type, struct elf_bytes *ret_symbols,
+			struct elf_bytes *ret_strings)
+{
+	struct elf_bytes symbols, strings;
+	const Elf64_Shdr *header = NULL;
+	Elf_Scn *section = NULL;
+	int error;
+
+	while ((section = elf_nextscn(source->elf, section))) {
+		header = elf64_getshdr(section);
+		if (header && header->sh_type == type)
+			break;
+	}
+	if (!section)
+		return -ENOENT;
+	error = section_bytes(section, SYMBOL_BYTES_MAX, &symbols);
+	if (!error)
+		error = section_bytes(elf_getscn(source->elf, header->sh_link), STRING_BYTES_MAX, &strings);
+	if (error)
+		return error;
+	*ret_symbols = symbols;
+	*ret_strings = strings;
+	return 0;
+}
+
+static bool
+is_hex_of(const uint8_t *bytes, size_t size, const char *hex)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	if (strlen(hex) != size * 2)
+		return false;
+	for (size_t i = 0; i < size; i++)
+		if (hex[2 * i] != digits[bytes[i] >> 4] || hex[2 * i + 1] != digits[bytes[i] & 15])
+			return false;
+	return true;
+}
+
+/* The descriptor of the first GNU build id note; alignment is 4, or 8 in segments that say so. */
+static bool
+find_build_id(struct cursor notes, size_t alignment, const uint8_t **ret, size_t *ret_size)
+{
+	while (cursor_left(&notes) > 0) {
+		size_t name_size = cursor_u32(&notes), size = cursor_u32(&notes);
+		uint32_t type = cursor_u32(&notes);
+		const uint8_t *name, *id;
+
+		name = cursor_bytes(&notes, (name_size + alignment - 1) & ~(alignment - 1));
+		id = cursor_bytes(&notes, size);
+		if (!name || !id)
+			return false;
+		if (type == NT_GNU_BUILD_ID && name_size == 4 && memcmp(name, "GNU", 4) == 0) {
+			*ret = id;
+			*ret_size = size;
+			return true;
+		}
+		(void)cursor_bytes(&notes, -size & (alignment - 1)); /* the last one may lack its padding */
+	}
+	return false;
+}
+
+bool
+elf_source_has_build_id(struct elf_source *source, const char *hex)
+{
+	const Elf64_Phdr *headers = elf64_getphdr(source->elf);
+	size_t count;
+
+	if (!headers || elf_getphdrnum(source->elf, &count) != 0)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *id;
+		size_t size;
+		Elf_Data *data;
+
+		if (headers[i].p_type != PT_NOTE || headers[i].p_filesz > NOTE_BYTES_MAX)
+			continue;
+		data = elf_getdata_rawchunk(source->elf, (int64_t)headers[i].p_offset, headers[i].p_filesz,
+					    ELF_T_BYTE);
+		if (data && data->d_buf &&
+		    find_build_id(cursor_over(data->d_buf, data->d_size), headers[i].p_align == 8 ? 8 : 4,
+				  &id, &size))
+			return is_hex_of(id, size, hex);
+	}
+	return false;
+}

@@ -1,0 +1,36 @@
+#pragma once
+/* One ELF file (or image in memory) opened for its symbols, in bounds. Only 64-bit little-endian linked
+ * ELF is accepted. Uses libelf, reading with pread: a file truncated under us is a short read, where a
+ * mapping of it would be a SIGBUS. */
+
+#include <elf.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct elf_source;
+
+/* The descriptor or the memory is borrowed and must outlive the source. 0, -EBADMSG, -ENOMEM. */
+int elf_source_open(int fd, struct elf_source **ret);
+int elf_source_open_memory(const void *image, size_t size, struct elf_source **ret);
+void elf_source_close(struct elf_source *source);
+
+/* Compares the GNU build id with lower-case hex. False also when the file has none. */
+bool elf_source_has_build_id(struct elf_source *source, const char *hex);
+
+struct elf_bytes {
+	const void *bytes;
+	size_t size;
+};
+
+/* Where executable sections lie, by section number; others have limit 0. Owned by the source. */
+struct elf_section_extent {
+	uint64_t start, limit;
+};
+
+/* The first symbol table of this type (SHT_SYMTAB, SHT_DYNSYM) and its strings; borrowed from the source.
+ * 0, -ENOENT, -EBADMSG, -ERANGE (beyond what we are ready to read). */
+int elf_source_symbol_table(struct elf_source *source, uint32_t type, struct elf_bytes *ret_symbols,
+			    struct elf_bytes *ret_strings);
+
+size_t elf_source_sections(const struct elf_source *source, const struct elf_section_extent **ret);

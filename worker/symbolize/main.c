@@ -1,0 +1,101 @@
+/* ddprof-symbolizer: profiles with addresses in, the same profiles with names out. It opens nothing: ELF
+ * files come as descriptors of what was sampled, and a malformed one costs at most this process. */
+
+#include "ipc/channel.h"
+#include "ipc/fd.h"
+#include "worker/base/harden.h"
+#include "worker/base/memory_file.h"
+#include "worker/profile/seal.h"
+#include "worker/symbolize/symbolize.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static int
+ask_supervisor(void *context, const char *path, const char *build_id)
+{
+	static struct message message;
+	struct open_known request = {0};
+
+	(void)context;
+	if (strlen(path) >= sizeof(request.path) || strlen(build_id) >= sizeof(request.build_id))
+		return -ENAMETOOLONG;
+	memcpy(request.path, path, strlen(path));
+	memcpy(request.build_id, build_id, strlen(build_id));
+	int result = channel_send(FD_BROKER, MESSAGE_OPEN_KNOWN, &request, sizeof(request), NULL, 0);
+	if (result == 0)
+		result = channel_receive(FD_BROKER, &message,
+					 -1); /* a late answer would be taken for the next one */
+	if (result < 0)
+		return result;
+	const struct opened *answer =
+		message_expect(&message, MESSAGE_OPENED, sizeof(*answer), message.fd_count);
+	if (!answer || message.fd_count > 1 || (answer->error == 0) != (message.fd_count == 1)) {
+		message_discard(&message);
+		return -EBADMSG;
+	}
+	return answer->error ? -abs(answer->error) : message_take_fd(&message, 0);
+}
+
+/* The sealed memfd of the symbolised profile, or -errno. */
+static int
+symbolise(int profile)
+{
+	uint8_t *in = NULL, *out = NULL;
+	size_t in_size, out_size = 0;
+	int result = memory_file_read(profile, &in, &in_size);
+
+	if (result == 0)
+		result = symbolize_profile(in, in_size, ask_supervisor, NULL, &out, &out_size);
+	OWNED_FD fd = result < 0 ? -1 : memfd_create("ddprof-symbolised", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (result == 0 && fd < 0)
+		result = -errno;
+	if (result == 0)
+		result = memory_file_write(fd, out, out_size);
+	if (result == 0)
+		result = profile_seal(fd);
+	free(in);
+	free(out);
+	return result < 0 ? result : take_fd(&fd);
+}
+
+static int
+serve(void)
+{
+	static struct message message;
+
+	for (;;) {
+		int result = channel_receive(FD_CONTROL, &message, -1);
+		if (result < 0)
+			return result == -EPIPE ? 0 : result;
+		if (!message_expect(&message, MESSAGE_PROFILE, sizeof(struct profile_message), 1))
+			return -EBADMSG;
+		OWNED_FD profile = message_take_fd(&message, 0);
+		OWNED_FD symbolised = symbolise(profile);
+		if (symbolised < 0)
+			return symbolised; /* the supervisor exports the profile without names */
+		result = channel_send(FD_CONTROL, MESSAGE_PROFILE, NULL, 0, &symbolised, 1);
+		if (result < 0)
+			return result;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc != 2 || strcmp(argv[1], "symbolizer") != 0) {
+		dprintf(STDERR_FILENO, "ddprof-symbolizer: started by ddprof-launch, not by hand\n");
+		return 2;
+	}
+	int result = harden_process();
+	if (result == 0)
+		result = harden_role_start();
+	if (result == 0)
+		result = harden_confine(ROLE_SYMBOLIZER);
+	if (result == 0)
+		result = channel_send(FD_CONTROL, MESSAGE_READY, NULL, 0, NULL, 0);
+	return result < 0 || serve() < 0 ? 1 : 0;
+}
