@@ -1,0 +1,389 @@
+/* What the broker opens is a regular file, the one that was mapped, for who may ask; what it has open is
+ * bounded and outlives the name. /proc is a made-up folder. */
+
+#include "worker/supervisor/broker.h"
+
+#include "ipc/fd.h"
+#include "tests/support/descriptors.h"
+#include "tests/support/folder.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#define PID 77
+
+static struct test_folder folder;
+static struct broker *broker;
+static uint32_t found_at; /* the candidate of the last answer */
+static size_t descriptors_before;
+
+static int
+start(void **state)
+{
+	(void)state;
+	descriptors_before = count_descriptors();
+	test_folder_make(&folder);
+	broker = broker_new(folder.fd, BROKER_MAX_FILES);
+	return broker ? 0 : -1;
+}
+
+static int
+finish(void **state)
+{
+	(void)state;
+	broker_free(broker);
+	test_folder_remove(&folder);
+	return count_descriptors() == descriptors_before ? 0 : -1;
+}
+
+static uint64_t
+inode_of(const char *name)
+{
+	struct stat status;
+
+	assert_int_equal(fstatat(folder.fd, name, &status, 0), 0);
+	return status.st_ino;
+}
+
+/* A request by inode, or by this build id when it is not 0. */
+static struct open_mapping
+request_for(const char *path, uint64_t inode, uint8_t build_id)
+{
+	struct open_mapping request = {.pid = PID, .inode = inode};
+
+	strcpy(request.path, path);
+	if (build_id) {
+		request.build_id_size = 20;
+		memset(request.build_id, build_id, 20);
+	}
+	return request;
+}
+
+static int
+open_mapping(const char *path, uint64_t inode, uint8_t build_id)
+{
+	struct open_mapping request = request_for(path, inode, build_id);
+
+	return broker_open_mapping(broker, &request, &found_at);
+}
+
+static int
+open_known(const char *path, const char *build_id)
+{
+	struct open_known request = {0};
+
+	strcpy(request.path, path);
+	strcpy(request.build_id, build_id);
+	return broker_open_known(broker, &request);
+}
+
+static void
+expect_content(int fd, const char *text)
+{
+	char content[100] = "";
+
+	assert_true(fd >= 0);
+	assert_int_equal(pread(fd, content, sizeof(content) - 1, 0), strlen(text));
+	assert_string_equal(content, text);
+}
+
+/* The path of a file of the test as this process itself sees it. */
+static const char *
+own_path(const char *name)
+{
+	static char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", folder.path, name);
+	return path;
+}
+
+static void
+test_as_the_target_sees_it(void **state)
+{
+	(void)state;
+	test_folder_put(&folder, "77/root/lib/a", "in the container");
+	int fd = open_mapping("/lib/a", inode_of("77/root/lib/a"), 0);
+	expect_content(fd, "in the container");
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+}
+
+static void
+test_target_before_own(void **state)
+{
+	char both[300];
+
+	(void)state;
+	test_folder_put(&folder, "own/a", "ours");
+	snprintf(both, sizeof(both), "77/root%s", own_path("own/a"));
+	test_folder_put(&folder, both, "theirs");
+	expect_content(open_mapping(own_path("own/a"), 0, 1),
+		       "theirs"); /* the build id is the unwinder's to check */
+	expect_content(open_mapping(own_path("own/a"), inode_of(both), 0), "theirs");
+	expect_content(open_mapping(own_path("own/a"), inode_of("own/a"), 0),
+		       "ours"); /* the inode says which */
+}
+
+/* The target is gone, or its /proc/PID/root is closed to us. */
+static void
+test_own_path(void **state)
+{
+	(void)state;
+	test_folder_put(&folder, "own/a", "ours");
+	expect_content(open_mapping(own_path("own/a"), inode_of("own/a"), 0), "ours");
+	assert_int_equal(open_mapping(own_path("own/a"), inode_of("own/a") + 1, 0), -ESTALE);
+	assert_int_equal(open_mapping(own_path("own/b"), 1, 0), -ENOENT);
+}
+
+static void
+test_only_regular_files(void **state)
+{
+	(void)state;
+	test_folder_put(&folder, "77/root/folder/x", "");
+	test_folder_put(&folder, "own/folder/x", "");
+	assert_int_equal(mkfifoat(folder.fd, "own/fifo", 0600), 0);
+	assert_int_equal(mkfifoat(folder.fd, "77/root/fifo", 0600), 0);
+	assert_int_equal(symlinkat("/dev/null", folder.fd, "own/device"), 0);
+	assert_int_equal(symlinkat("loop", folder.fd, "own/loop"), 0);
+	/* with the right inode, and with a build id, which would ask for no inode */
+	for (uint8_t build_id = 0; build_id < 2; build_id++) {
+		assert_int_equal(open_mapping(own_path("own/folder"), inode_of("own/folder"), build_id),
+				 -EINVAL);
+		assert_int_equal(open_mapping(own_path("own/fifo"), inode_of("own/fifo"), build_id), -EINVAL);
+		assert_int_equal(open_mapping(own_path("own/device"), inode_of("own/device"), build_id),
+				 -EINVAL);
+		assert_true(open_mapping("/folder", inode_of("77/root/folder"), build_id) < 0);
+		assert_true(open_mapping("/fifo", inode_of("77/root/fifo"), build_id) < 0); /* and at once */
+		assert_int_equal(open_mapping(own_path("own/loop"), 0, build_id), -ELOOP);
+	}
+	assert_int_equal(count_descriptors(), descriptors_before + 1);
+}
+
+static void
+test_broken_requests(void **state)
+{
+	struct open_mapping request;
+
+	(void)state;
+	test_folder_put(&folder, "77/root/a", "x");
+	test_folder_put(&folder, "77/rootless", "x");
+	assert_int_equal(open_mapping("a", inode_of("77/root/a"), 0), -EINVAL);
+	assert_int_equal(open_mapping("less", inode_of("77/rootless"), 0), -EINVAL);
+	assert_int_equal(open_mapping("", 0, 0), -EINVAL);
+	request = request_for("/a", inode_of("77/root/a"), 0);
+	request.build_id_size = MAX_BUILD_ID + 1;
+	assert_int_equal(broker_open_mapping(broker, &request, &found_at), -EINVAL);
+	request.build_id_size = UINT32_MAX;
+	assert_int_equal(broker_open_mapping(broker, &request, &found_at), -EINVAL);
+	request.build_id_size = 0;
+	memset(request.path, '/', sizeof(request.path));
+	assert_int_equal(broker_open_mapping(broker, &request, &found_at), -EINVAL);
+	request.path[MAX_PATH_BYTES - 1] = 0; /* the longest there is: "/" many times over */
+	assert_true(broker_open_mapping(broker, &request, &found_at) < 0);
+
+	struct open_known known = {0};
+	memset(known.path, 'x', sizeof(known.path));
+	assert_int_equal(broker_open_known(broker, &known), -EINVAL);
+	known.path[5] = 0;
+	memset(known.build_id, 'x', sizeof(known.build_id));
+	assert_int_equal(broker_open_known(broker, &known), -EINVAL);
+}
+
+#define HEX_1 "0101010101010101010101010101010101010101"
+#define HEX_2 "0202020202020202020202020202020202020202"
+#define HEX_3 "0303030303030303030303030303030303030303"
+
+static void
+test_known_files_only(void **state)
+{
+	(void)state;
+	test_folder_put(&folder, "77/root/a", "a1");
+	test_folder_put(&folder, "77/root/b", "b");
+	assert_int_equal(open_known("/a", ""), -ENOENT);
+	assert_int_equal(open_known("/a", HEX_1), -ENOENT);
+	int first = open_mapping("/a", 0, 1);
+	expect_content(first, "a1");
+	assert_int_equal(open_known("/a", HEX_1), first);
+	assert_int_equal(open_known("/a", ""), first);
+	assert_int_equal(open_known("/a", HEX_2), -ENOENT);
+	assert_int_equal(open_known("/b", ""), -ENOENT);
+	assert_int_equal(open_known("/", ""), -ENOENT);
+
+	/* replaced on disk: two files of one name, told apart by what was mapped */
+	assert_int_equal(unlinkat(folder.fd, "77/root/a", 0), 0);
+	test_folder_put(&folder, "77/root/a", "a2");
+	int second = open_mapping("/a", 0, 2);
+	assert_int_not_equal(second, first);
+	expect_content(open_known("/a", HEX_1), "a1");
+	expect_content(open_known("/a", HEX_2), "a2");
+	assert_int_equal(open_known("/a", HEX_3), -ENOENT);
+}
+
+/* Known by its inode: the unwinder read the build id from the file, the broker never saw it. */
+static void
+test_known_by_inode(void **state)
+{
+	(void)state;
+	test_folder_put(&folder, "77/root/a", "a");
+	int fd = open_mapping("/a", inode_of("77/root/a"), 0);
+	assert_true(fd >= 0);
+	assert_int_equal(open_known("/a", HEX_1), fd);
+	assert_int_equal(open_known("/a", ""), fd);
+}
+
+/* An unwinder that was restarted asks again for what its predecessor had; meanwhile the file was deleted or
+ * replaced. What is open is still the file that was mapped. */
+static void
+test_asked_again_after_deletion(void **state)
+{
+	(void)state;
+	test_folder_put(&folder, "77/root/a", "by id");
+	test_folder_put(&folder, "77/root/b", "by inode");
+	uint64_t inode = inode_of("77/root/b");
+	assert_true(open_mapping("/a", 0, 1) >= 0);
+	assert_true(open_mapping("/b", inode, 0) >= 0);
+	assert_int_equal(unlinkat(folder.fd, "77/root/a", 0), 0);
+	assert_int_equal(unlinkat(folder.fd, "77/root/b", 0), 0);
+	expect_content(open_mapping("/a", 0, 1), "by id");
+	expect_content(open_mapping("/b", inode, 0), "by inode");
+	assert_int_equal(open_mapping("/a", 0, 2), -ENOENT); /* another file never was */
+	assert_int_equal(open_mapping("/b", inode + 1, 0), -ENOENT);
+}
+
+/* The same, for a name that was more than one file: each is found again as itself. */
+static void
+test_asked_again_after_replacement(void **state)
+{
+	struct open_mapping elsewhere;
+	uint64_t inode[2];
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		test_folder_put(&folder, "77/root/a", i ? "second" : "first");
+		inode[i] = inode_of("77/root/a");
+		assert_true(open_mapping("/a", inode[i], 0) >= 0);
+		assert_int_equal(renameat(folder.fd, "77/root/a", folder.fd, i ? "old2" : "old1"), 0);
+	}
+	test_folder_put(&folder, "77/root/a", "third");
+	assert_true(open_mapping("/a", 0, 3) >= 0);
+	assert_int_equal(unlinkat(folder.fd, "77/root/a", 0), 0);
+	expect_content(open_mapping("/a", inode[0], 0), "first");
+	expect_content(open_mapping("/a", inode[1], 0), "second");
+	expect_content(open_mapping("/a", 0, 3), "third");
+	assert_int_equal(count_descriptors(), descriptors_before + 1 + 3); /* none was opened twice */
+
+	/* an inode number means nothing without its device */
+	elsewhere = request_for("/a", inode[0], 0);
+	elsewhere.device_minor = 7;
+	assert_int_equal(broker_open_mapping(broker, &elsewhere, &found_at), -ENOENT);
+}
+
+/* A deleted program is still what its process executes; a wrong file is passed over from then on. */
+static void
+test_places_in_order(void **state)
+{
+	struct open_mapping request;
+
+	(void)state;
+	test_folder_put(&folder, "77/exe", "executed");
+	expect_content(open_mapping("/gone", inode_of("77/exe"), 0), "executed");
+	assert_int_equal(found_at, 2);
+	assert_int_equal(open_mapping("/gone", inode_of("77/exe") + 1, 0),
+			 -ENOENT); /* the path's own error */
+
+	test_folder_put(&folder, "77/root/replaced", "another");
+	expect_content(open_mapping("/replaced", 0, 1), "another");
+	assert_int_equal(found_at, 0);
+	request = request_for("/replaced", 0, 1);
+	request.first_candidate = found_at + 1;
+	expect_content(broker_open_mapping(broker, &request, &found_at), "executed");
+	assert_int_equal(found_at, 2);
+	expect_content(open_mapping("/replaced", 0, 1), "executed"); /* asked again, by a successor */
+	expect_content(open_known("/replaced", HEX_1), "executed");
+	request.first_candidate = 3;
+	assert_true(broker_open_mapping(broker, &request, &found_at) < 0);
+}
+
+/* The table is bounded; what is not used goes first. Each inode stands for another mapping of one file. */
+static void
+test_least_recently_used_goes(void **state)
+{
+	struct rlimit limit;
+	char path[32], known[2 * MAX_BUILD_ID + 1];
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (limit.rlim_cur < BROKER_MAX_FILES + 64)
+		skip();
+	test_folder_put(&folder, "77/root/f0", "f0");
+	for (unsigned i = 1; i < BROKER_MAX_FILES + 3; i++) {
+		snprintf(path, sizeof(path), "77/root/f%u", i);
+		assert_int_equal(linkat(folder.fd, "77/root/f0", folder.fd, path, 0), 0);
+	}
+	for (unsigned i = 0; i < BROKER_MAX_FILES; i++) {
+		snprintf(path, sizeof(path), "/f%u", i);
+		assert_true(open_mapping(path, 0, 1) >= 0);
+	}
+	strcpy(known, HEX_1);
+	assert_int_equal(count_descriptors(), descriptors_before + 1 + BROKER_MAX_FILES);
+	expect_content(open_known("/f0", known), "f0"); /* used: /f1 is now the oldest */
+	snprintf(path, sizeof(path), "/f%u", BROKER_MAX_FILES);
+	expect_content(open_mapping(path, 0, 1), "f0");
+	assert_int_equal(open_known("/f1", known), -ENOENT);
+	expect_content(open_known("/f0", known), "f0");
+	expect_content(open_known("/f2", known), "f0"); /* used: next is /f3 */
+	snprintf(path, sizeof(path), "/f%u", BROKER_MAX_FILES + 1);
+	expect_content(open_mapping(path, 0, 1), "f0");
+	assert_int_equal(open_known("/f3", known), -ENOENT);
+	expect_content(open_known("/f2", known), "f0");
+	expect_content(open_known("/f4", known), "f0");
+	assert_int_equal(count_descriptors(), descriptors_before + 1 + BROKER_MAX_FILES);
+}
+
+static void
+test_no_proc(void **state)
+{
+	struct broker *blind = broker_new(-1, 1);
+	struct open_mapping request;
+
+	(void)state;
+	test_folder_put(&folder, "own", "ours");
+	request = request_for(own_path("own"), inode_of("own"), 0);
+	expect_content(broker_open_mapping(blind, &request, &found_at), "ours");
+	broker_free(blind);
+	broker_free(NULL);
+}
+
+#define BROKER_TEST(test) cmocka_unit_test_setup_teardown(test, start, finish)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BROKER_TEST(test_as_the_target_sees_it),
+		BROKER_TEST(test_target_before_own),
+		BROKER_TEST(test_own_path),
+		BROKER_TEST(test_only_regular_files),
+		BROKER_TEST(test_broken_requests),
+		BROKER_TEST(test_known_files_only),
+		BROKER_TEST(test_known_by_inode),
+		BROKER_TEST(test_asked_again_after_deletion),
+		BROKER_TEST(test_asked_again_after_replacement),
+		BROKER_TEST(test_places_in_order),
+		BROKER_TEST(test_least_recently_used_goes),
+		BROKER_TEST(test_no_proc),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,245 @@
+/* The least recently used table of open files: a binary that is deleted or replaced while it runs is
+ * still symbolised as it was when it was first sampled. */
+
+#include "worker/supervisor/broker.h"
+
+#include "ipc/fd.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct known_file {
+	int fd;
+	uint32_t candidate; /* where it was found */
+	uint64_t last_used;
+	uint64_t inode; /* as asked for; with its device what identifies a file without build id */
+	uint32_t device_major, device_minor;
+	char build_id[2 * MAX_BUILD_ID + 1];
+	char *path;
+};
+
+struct broker {
+	int proc;
+	uint64_t uses;
+	size_t count, max_files;
+	struct known_file file[BROKER_MAX_FILES];
+};
+
+struct broker *
+broker_new(int proc, size_t max_files)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+
+	if (broker) {
+		broker->proc = proc;
+		broker->max_files = max_files < BROKER_MAX_FILES ? max_files : BROKER_MAX_FILES;
+	}
+	return broker;
+}
+
+static void
+forget(struct known_file *file)
+{
+	close_fd(&file->fd);
+	free(file->path);
+	file->path = NULL;
+}
+
+void
+broker_free(struct broker *broker)
+{
+	if (!broker)
+		return;
+	for (size_t i = 0; i < broker->count; i++)
+		forget(&broker->file[i]);
+	free(broker);
+}
+
+static void
+format_build_id(const struct open_mapping *request, char *ret_hex)
+{
+	ret_hex[0] = 0;
+	for (uint32_t i = 0; i < request->build_id_size; i++)
+		snprintf(ret_hex + (size_t)2 * i, 3, "%02x", request->build_id[i]);
+}
+
+static bool
+is_sane(const struct open_mapping *request)
+{
+	return request->path[0] == '/' && memchr(request->path, 0, sizeof(request->path)) != NULL &&
+	       request->build_id_size <= MAX_BUILD_ID;
+}
+
+/* Opens and checks one candidate. O_NONBLOCK: a FIFO at that path must not hold us up. The device number
+ * is not compared: overlayfs and btrfs report another one in stat(2) than the kernel gives perf. */
+static int
+open_candidate(int directory, const char *path, const struct open_mapping *request)
+{
+	struct stat status;
+	OWNED_FD fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	if (!S_ISREG(status.st_mode))
+		return -EINVAL;
+	if (request->build_id_size == 0 && status.st_ino != request->inode)
+		return -ESTALE;
+	return take_fd(&fd);
+}
+
+/* Where the file may be found: as the target sees the path (another mount namespace); as we do, because for a
+ * target with capabilities, or one that has ended, /proc/PID/root is closed to us; and, when it was deleted
+ * or replaced, as what the process executes. */
+enum candidate {
+	CANDIDATE_TARGET_PATH,
+	CANDIDATE_OWN_PATH,
+	CANDIDATE_EXECUTABLE,
+	CANDIDATE_COUNT,
+};
+
+static int
+open_at(const struct broker *broker, const struct open_mapping *request, enum candidate candidate)
+{
+	char path[32 + MAX_PATH_BYTES];
+
+	switch (candidate) {
+	case CANDIDATE_TARGET_PATH:
+		snprintf(path, sizeof(path), "%u/root%s", request->pid, request->path);
+		return open_candidate(broker->proc, path, request);
+	case CANDIDATE_OWN_PATH:
+		return open_candidate(AT_FDCWD, request->path, request);
+	default:
+		snprintf(path, sizeof(path), "%u/exe", request->pid);
+		return open_candidate(broker->proc, path, request);
+	}
+}
+
+/* The first candidate that opens. The error is that of the path, which says more than "no such process". */
+static int
+open_fresh(const struct broker *broker, const struct open_mapping *request, uint32_t *ret_candidate)
+{
+	int result = -ENOENT;
+
+	for (uint32_t i = request->first_candidate; i < CANDIDATE_COUNT; i++) {
+		int fd = open_at(broker, request, i);
+
+		*ret_candidate = i;
+		if (fd >= 0)
+			return fd;
+		if (i == CANDIDATE_OWN_PATH)
+			result = fd;
+	}
+	return result;
+}
+
+static int
+use(struct broker *broker, struct known_file *file)
+{
+	file->last_used = ++broker->uses;
+	return file->fd;
+}
+
+static struct known_file *
+take_slot(struct broker *broker)
+{
+	struct known_file *oldest = &broker->file[0];
+
+	if (broker->count < broker->max_files)
+		return &broker->file[broker->count++];
+	for (size_t i = 1; i < broker->count; i++)
+		if (broker->file[i].last_used < oldest->last_used)
+			oldest = &broker->file[i];
+	forget(oldest);
+	return oldest;
+}
+
+static bool
+is_same(const struct known_file *file, const struct open_mapping *request, const char *build_id)
+{
+	bool same_inode = file->inode == request->inode && file->device_major == request->device_major &&
+			  file->device_minor == request->device_minor;
+
+	return strcmp(file->build_id, build_id) == 0 && (build_id[0] || same_inode) &&
+	       strcmp(file->path, request->path) == 0;
+}
+
+/* An unwinder that was started again asks again, perhaps after the file was deleted or replaced. */
+static struct known_file *
+find_same(struct broker *broker, const struct open_mapping *request, const char *build_id)
+{
+	for (size_t i = 0; i < broker->count; i++)
+		if (is_same(&broker->file[i], request, build_id))
+			return &broker->file[i];
+	return NULL;
+}
+
+/* The profile may know a build id that the kernel did not (it is then the file's own), or none: the exact
+ * one if there is, else what was opened last under that path. The symbolizer compares. */
+static struct known_file *
+find_known(struct broker *broker, const struct open_known *request)
+{
+	struct known_file *best = NULL;
+
+	for (size_t i = 0; i < broker->count; i++) {
+		struct known_file *file = &broker->file[i];
+
+		if (strcmp(file->path, request->path) != 0)
+			continue;
+		if (strcmp(file->build_id, request->build_id) == 0 && request->build_id[0])
+			return file;
+		if (!(file->build_id[0] && request->build_id[0]) &&
+		    (!best || file->last_used > best->last_used))
+			best = file;
+	}
+	return best;
+}
+
+int
+broker_open_mapping(struct broker *broker, const struct open_mapping *request, uint32_t *ret_candidate)
+{
+	char build_id[2 * MAX_BUILD_ID + 1];
+
+	*ret_candidate = 0;
+	if (!is_sane(request))
+		return -EINVAL;
+	format_build_id(request, build_id);
+	struct known_file *slot = find_same(broker, request, build_id);
+	if (slot && request->first_candidate <= slot->candidate) {
+		*ret_candidate = slot->candidate;
+		return use(broker, slot);
+	}
+	OWNED_FD fd = open_fresh(broker, request, ret_candidate);
+	if (fd < 0)
+		return fd;
+	char *path = strdup(request->path);
+	if (!path)
+		return -ENOMEM;
+	if (slot)
+		forget(slot); /* it was the wrong file */
+	else
+		slot = take_slot(broker);
+	*slot = (struct known_file){
+		.fd = take_fd(&fd),
+		.candidate = *ret_candidate,
+		.inode = request->inode,
+		.device_major = request->device_major,
+		.device_minor = request->device_minor,
+		.path = path,
+	};
+	memcpy(slot->build_id, build_id, sizeof(build_id));
+	return use(broker, slot);
+}
+
+int
+broker_open_known(struct broker *broker, const struct open_known *request)
+{
+	if (!memchr(request->path, 0, sizeof(request->path)) ||
+	    !memchr(request->build_id, 0, sizeof(request->build_id)))
+		return -EINVAL;
+	struct known_file *file = find_known(broker, request);
+	return file ? use(broker, file) : -ENOENT;
+}

@@ -1,0 +1,24 @@
+#pragma once
+/* Opens files for roles that may not: read-only, as the caller, only regular files behind executable
+ * mappings, and only the file that was mapped. */
+
+#include "ipc/protocol.h"
+
+#include <stddef.h>
+
+struct broker;
+
+#define BROKER_MAX_FILES 1024
+
+/* `proc` is a descriptor of /proc (borrowed); tests pass a made-up tree. At most max_files (1 to
+ * BROKER_MAX_FILES) are open at once; the least recently used is closed. NULL: out of memory. */
+struct broker *broker_new(int proc, size_t max_files);
+void broker_free(struct broker *broker);
+
+/* The file behind a mapping: a descriptor that the broker keeps (borrowed), or -errno. ESTALE: something
+ * else is at that path now. A file is looked for at several places; only the unwinder can compare build ids,
+ * so it may ask again from request->first_candidate on. */
+int broker_open_mapping(struct broker *broker, const struct open_mapping *request, uint32_t *ret_candidate);
+
+/* A file opened before for a mapping of that path and build id ("" matches any); ENOENT otherwise. */
+int broker_open_known(struct broker *broker, const struct open_known *request);

@@ -1,0 +1,34 @@
+#pragma once
+/* One role as the supervisor sees it: a process that can die at any moment and is started again. */
+
+#include "policy/syscalls.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct role_process {
+	enum role role;
+	pid_t pid;   /* 0: not running */
+	int control; /* -1: not running */
+	int broker;  /* -1: this role opens nothing, or not running */
+	bool is_ready;
+	bool is_given_up; /* died too often: work goes on without it */
+	unsigned deaths;
+	int64_t next_start_ms; /* CLOCK_MONOTONIC; when to try again */
+	int64_t deadline_ms;   /* by when it must answer what it was asked; 0: nothing asked */
+};
+
+/* How often a role may die before the session goes on without it. */
+#define ROLE_MAX_DEATHS 4
+
+/* Forks and executes the role with its channels at their fixed numbers; `given` is put at FD_OUTPUT for
+ * the exporter (borrowed), ignored for others. 0 or -errno. */
+int role_process_start(struct role_process *process, int given);
+
+/* Books a death: closes the channels, decides when to start again or to give up. */
+void role_process_buried(struct role_process *process, int64_t now_ms);
+
+void role_process_kill(struct role_process *process);
+
+const char *role_process_name(const struct role_process *process);

@@ -1,0 +1,190 @@
+/* Takes over the opener's descriptors: checked one by one, mapped, and confirmed. */
+
+#include "worker/supervisor/session.h"
+
+#include "ipc/failure.h"
+#include "ipc/fd.h"
+#include "worker/supervisor/container_id.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#define HANDOVER_TIMEOUT_MS 10000
+#define RESERVED_FILES 48 /* channels, profiles in the pipeline, and what a message may bring */
+
+static bool
+is_terminated_config(const struct worker_config *config)
+{
+	return IS_TERMINATED(config->service) && IS_TERMINATED(config->environment) &&
+	       IS_TERMINATED(config->version) && IS_TERMINATED(config->tags) &&
+	       IS_TERMINATED(config->output) && config->upload_period_s > 0 && config->period_ns > 0;
+}
+
+static int
+read_config(struct session *session)
+{
+	int seals = fcntl(session->config_fd, F_GET_SEALS);
+
+	if (seals < 0 || !(seals & F_SEAL_WRITE))
+		return -EBADMSG;
+	if (pread(session->config_fd, &session->config, sizeof(session->config), 0) !=
+		    (ssize_t)sizeof(session->config) ||
+	    !is_terminated_config(&session->config))
+		return -EBADMSG;
+	session->log.threshold = session->config.log_level;
+	session->log.is_syslog = session->config.log_is_syslog;
+	return 0;
+}
+
+static int
+receive_setup(struct session *session)
+{
+	static struct message message;
+	int *slots[LAUNCH_FD_COUNT] = {
+		[LAUNCH_FD_CONFIG] = &session->config_fd,
+		[LAUNCH_FD_OUTPUT] = &session->output,
+		[LAUNCH_FD_LOG] = &session->log.fd,
+		[LAUNCH_FD_WAIT] = &session->wait,
+	};
+	int result = channel_receive(FD_HANDOVER, &message, HANDOVER_TIMEOUT_MS);
+
+	if (result < 0)
+		return result;
+	const struct launch_request *request = (const void *)message.body;
+	if (message.kind != MESSAGE_SETUP || message.size != sizeof(*request) ||
+	    message.fd_count != (uint32_t)__builtin_popcount(request->present) ||
+	    request->present >= 1u << LAUNCH_FD_COUNT) {
+		message_discard(&message);
+		return -EBADMSG;
+	}
+	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
+		if (request->present & 1u << i)
+			*slots[i] = message_take_fd(&message, next++);
+	return session->config_fd < 0 || session->output < 0 ? -EBADMSG : read_config(session);
+}
+
+/* PERF_EVENT_IOC_ID answers only on a perf descriptor; anything else is ENOTTY. */
+static int
+map_rings(struct session *session)
+{
+	uint64_t id;
+
+	for (uint32_t i = 0; i < session->ring_set.count; i++) {
+		if (ioctl(session->ring_set.fd[i], PERF_EVENT_IOC_ID, &id) < 0)
+			return -errno;
+		int result = perf_ring_map(session->ring_set.fd[i], session->ring_set.about[i].data_size,
+					   &session->rings[i]);
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static void
+read_container_id(struct session *session)
+{
+	char text[8192] = "";
+	OWNED_FD fd = open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC);
+	ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+	if (got < 0)
+		memcpy(session->container_id, "unknown", sizeof("unknown"));
+	else
+		container_id_parse(text, session->container_id, sizeof(session->container_id));
+}
+
+/* SIGTERM asks us to write what we have and stop; the rest a terminal or a shell might send is not for us. */
+static int
+take_signals(struct session *session)
+{
+	sigset_t all;
+
+	sigfillset(&all);
+	if (sigprocmask(SIG_SETMASK, &all, NULL) < 0)
+		return -errno;
+	sigemptyset(&all);
+	sigaddset(&all, SIGCHLD);
+	sigaddset(&all, SIGTERM);
+	session->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	return session->signals < 0 ? -errno : 0;
+}
+
+/* What the broker may keep open. Messages bring descriptors too: a full table would cost a role its life. */
+static int
+count_spare_files(const struct session *session, size_t *ret_count)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return -errno;
+	if (limit.rlim_cur <= session->ring_set.count + RESERVED_FILES)
+		return -EMFILE;
+	*ret_count = limit.rlim_cur - session->ring_set.count - RESERVED_FILES;
+	return 0;
+}
+
+static int
+prepare(struct session *session)
+{
+	size_t spare_files;
+	int result = count_spare_files(session, &spare_files);
+
+	if (result < 0)
+		return result;
+	int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		return -errno;
+	session->journal = memfd_create("ddprof-sideband", MFD_CLOEXEC);
+	if (session->journal < 0)
+		return -errno;
+	session->broker = broker_new(proc, spare_files);
+	session->pipeline = pipeline_new();
+	if (!session->broker || !session->pipeline)
+		return -ENOMEM;
+	read_container_id(session);
+	return take_signals(session);
+}
+
+int
+session_receive(struct session *session, int *ret_error)
+{
+	session->launch = FD_LAUNCH;
+	session->wait = session->output = session->config_fd = session->log.fd = session->journal = -1;
+	int result = receive_setup(session);
+	if (result == 0)
+		result = ring_set_receive(FD_HANDOVER, &session->ring_set, HANDOVER_TIMEOUT_MS);
+	if (result == 0)
+		result = prepare(session);
+	*ret_error = -result;
+	return result < 0 ? FAILURE_WORKER_DIED : FAILURE_NONE;
+}
+
+int
+session_take_over(struct session *session, int *ret_error)
+{
+	int result = map_rings(session);
+	struct answer mapped = {.failure = result < 0 ? FAILURE_LOCKED_MEMORY : FAILURE_NONE,
+				.error = -result};
+
+	if (result == 0)
+		result = channel_send(FD_HANDOVER, MESSAGE_MAPPED, &mapped, sizeof(mapped), NULL, 0);
+	close(FD_HANDOVER);
+	*ret_error = -result;
+	return result == 0 ? FAILURE_NONE : mapped.failure ? (int)mapped.failure : FAILURE_WORKER_DIED;
+}
+
+void
+session_close(struct session *session)
+{
+	for (uint32_t i = 0; i < session->ring_set.count; i++)
+		perf_ring_unmap(&session->rings[i]);
+	ring_set_close(&session->ring_set);
+	broker_free(session->broker);
+	pipeline_free(session->pipeline);
+}

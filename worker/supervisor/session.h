@@ -1,0 +1,51 @@
+#pragma once
+/* What the supervisor holds while a target is profiled. */
+
+#include "ipc/log.h"
+#include "ipc/rings.h"
+#include "worker/perf/ring.h"
+#include "worker/supervisor/broker.h"
+#include "worker/supervisor/pipeline.h"
+#include "worker/supervisor/role_process.h"
+
+enum phase {
+	PHASE_STARTING, /* nobody was told "ready" yet */
+	PHASE_RUNNING,
+	PHASE_FINISHING,  /* the target is gone (or we were told to stop): the last profile is being made */
+	PHASE_DELIVERING, /* the last profile is made; what is queued is being written */
+	PHASE_OVER,
+};
+
+struct session {
+	enum phase phase;
+	struct worker_config config;
+	struct log log;
+	int launch; /* until the target was executed; -1 afterwards */
+	int wait;   /* --wait: the waiting parent; -1 without */
+	int output, config_fd, journal, signals;
+	struct ring_set ring_set;
+	struct perf_ring rings[MAX_RINGS]; /* mapped so that they outlive every unwinder */
+	uint32_t watched_ring;             /* the first ring whose events have not hung up */
+	struct role_process unwinder, symbolizer, exporter;
+	struct broker *broker;
+	struct pipeline *pipeline;
+	char container_id[CONTAINER_ID_MAX];
+	int64_t next_export_ms;
+	int64_t deadline_ms;     /* PHASE_FINISHING, PHASE_DELIVERING: give up then */
+	int64_t period_start_ns; /* CLOCK_REALTIME: of the profile being collected */
+	uint64_t next_sequence;
+	uint64_t kernel_count_ns, kernel_lost; /* accounted for by finished profiles */
+	uint32_t restarts;                     /* of the unwinder, since the last finished profile */
+	bool unwinder_stopped;
+	bool parent_waits_for_export; /* the waiting parent's target ended, others of its tree still run */
+	uint64_t awaited_sequence;    /* ... and this profile is the one to report on */
+};
+
+/* Receives the launcher's configuration and the rings from the opener. Returns enum failure, errno in
+ * *ret_error: on failure the launcher must be told. */
+int session_receive(struct session *session, int *ret_error);
+
+/* Maps every ring and lets the opener go, who held them until now. Returns as above. */
+int session_take_over(struct session *session, int *ret_error);
+
+void session_close(struct session *session);

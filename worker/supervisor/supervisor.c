@@ -1,0 +1,643 @@
+/* The parent of all roles: starts and restarts them, answers their file requests, moves finished profiles
+ * along, and ends when the target's events do. It parses nothing but fixed-size messages. */
+
+#include "worker/roles.h"
+
+#include "ipc/failure.h"
+#include "ipc/fd.h"
+#include "ipc/summary.h"
+#include "policy/events.h"
+#include "worker/base/harden.h"
+#include "worker/supervisor/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define FINISH_TIMEOUT_MS 10000
+#define DELIVER_TIMEOUT_MS 60000
+#define READY_TIMEOUT_MS 4000
+/* Symbolizer and exporter have nothing to do before the first profile: they do not compete with the
+ * target's own start for a CPU. */
+#define LATE_START_MS 1000
+/* What a target leaves running is often about to end too: one last profile is better than two. */
+#define STRAGGLERS_MS 200
+
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int64_t
+realtime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void
+answer_launcher(struct session *session, int failure, int error)
+{
+	struct answer answer = {.failure = (uint32_t)failure, .error = error};
+
+	if (channel_send(session->launch, MESSAGE_ANSWER, &answer, sizeof(answer), NULL, 0) < 0)
+		session->phase = PHASE_OVER; /* the launcher gave up waiting: the target runs unprofiled */
+}
+
+/* ---- roles ---- */
+
+/* The tags of Datadog's profilers in their order; what the caller did not give is left out. */
+static void
+format_tags(const struct worker_config *config, char *ret, size_t capacity)
+{
+	const struct {
+		const char *key, *value;
+	} parts[] = {{"service:", config->service},
+		     {"env:", config->environment},
+		     {"version:", config->version},
+		     {"", config->tags}};
+	size_t used = 0;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (parts[i].value[0] && used < capacity)
+			used += (size_t)snprintf(ret + used, capacity - used, "%s%s%s", used ? "," : "",
+						 parts[i].key, parts[i].value);
+}
+
+static int
+send_start(struct session *session)
+{
+	struct start_message start = {
+		.period_ns = session->config.period_ns,
+		.target_pid = session->config.target_pid,
+		.discard = session->unwinder.deaths > 1, /* once may be chance; twice, a sample kills it */
+		.restarts = session->restarts,
+		.start_ns = session->period_start_ns,
+		.sequence = session->next_sequence,
+		.kernel_count_ns = session->kernel_count_ns,
+		.kernel_lost = session->kernel_lost,
+	};
+
+	memcpy(start.container_id, session->container_id, sizeof(start.container_id));
+	format_tags(&session->config, start.tags, sizeof(start.tags));
+	int result = channel_send(session->unwinder.control, MESSAGE_START, &start, sizeof(start),
+				  &session->journal, 1);
+	return result < 0 ? result : ring_set_send(session->unwinder.control, &session->ring_set);
+}
+
+static int
+start_role(struct session *session, struct role_process *role)
+{
+	int result = role_process_start(role, session->output);
+
+	if (result < 0)
+		return result;
+	role->deadline_ms = now_ms() + READY_TIMEOUT_MS;
+	if (role->role == ROLE_EXPORTER)
+		return channel_send(role->control, MESSAGE_START, NULL, 0, &session->config_fd, 1);
+	return role->role == ROLE_UNWINDER ? send_start(session) : 0;
+}
+
+/* A role that cannot even be forked counts as one that died: same backoff, same limit. */
+static void
+start_due_roles(struct session *session)
+{
+	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+	int64_t now = now_ms();
+
+	for (size_t i = 0; i < 3; i++) {
+		struct role_process *role = roles[i];
+		bool is_wanted =
+			role->role == ROLE_UNWINDER
+				? session->phase <= PHASE_FINISHING
+				: session->phase != PHASE_STARTING; /* the launch never waits for them */
+
+		if (role->pid > 0 || role->is_given_up || !is_wanted || now < role->next_start_ms)
+			continue;
+		if (start_role(session, role) < 0 && role->pid == 0)
+			role_process_buried(role, now);
+	}
+}
+
+static void
+begin_delivery(struct session *session)
+{
+	session->phase = PHASE_DELIVERING;
+	session->deadline_ms = now_ms() + DELIVER_TIMEOUT_MS;
+}
+
+/* Something is about to be exported: who handles it starts now, unless it died and is waiting its turn. */
+static void
+expect_profile(struct session *session)
+{
+	if (session->symbolizer.deaths == 0)
+		session->symbolizer.next_start_ms = 0;
+	if (session->exporter.deaths == 0)
+		session->exporter.next_start_ms = 0;
+}
+
+static void
+send_finish(struct session *session)
+{
+	if (session->unwinder.is_ready)
+		(void)channel_send(session->unwinder.control, MESSAGE_FINISH, NULL, 0, NULL, 0);
+}
+
+static void
+begin_finish(struct session *session)
+{
+	if (session->phase != PHASE_RUNNING)
+		return;
+	session->phase = PHASE_FINISHING;
+	expect_profile(session);
+	session->deadline_ms = now_ms() + FINISH_TIMEOUT_MS;
+	if (session->unwinder.is_given_up)
+		begin_delivery(session);
+	else
+		send_finish(session);
+}
+
+static void
+describe_end(int status, char *ret, size_t capacity)
+{
+	if (WIFSIGNALED(status))
+		snprintf(ret, capacity, "killed by signal %d (%s)%s", WTERMSIG(status),
+			 strsignal(WTERMSIG(status)),
+			 WTERMSIG(status) == SIGSYS
+				 ? ": a system call its sandbox forbids, see the kernel log"
+				 : "");
+	else
+		snprintf(ret, capacity, "exit status %d", WEXITSTATUS(status));
+}
+
+static void
+role_died(struct session *session, struct role_process *role, int status)
+{
+	char how[160];
+
+	describe_end(status, how, sizeof(how));
+	role_process_buried(role, now_ms());
+	pipeline_role_died(session->pipeline, role->role);
+	log_line(&session->log, LOG_LEVEL_WARN, "the %s ended (%s); %s", role_process_name(role), how,
+		 role->is_given_up ? "going on without it" : "starting it again");
+	if (role->role != ROLE_UNWINDER)
+		return;
+	session->restarts++;
+	if (session->phase == PHASE_STARTING) {
+		answer_launcher(session, FAILURE_WORKER_DIED, 0);
+		session->phase = PHASE_OVER;
+	} else if (role->is_given_up) {
+		session->unwinder_stopped = true;
+		if (session->phase == PHASE_FINISHING || session->phase == PHASE_RUNNING)
+			begin_delivery(session);
+	}
+}
+
+static struct role_process *
+role_of_pid(struct session *session, pid_t pid)
+{
+	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+
+	for (size_t i = 0; i < 3; i++)
+		if (roles[i]->pid == pid)
+			return roles[i];
+	return NULL;
+}
+
+static void
+reap_roles(struct session *session)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		struct role_process *role = role_of_pid(session, pid);
+
+		if (role && session->phase != PHASE_OVER)
+			role_died(session, role, status);
+	}
+}
+
+static void
+kill_overdue_roles(struct session *session)
+{
+	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+	int64_t now = now_ms();
+
+	for (size_t i = 0; i < 3; i++) {
+		if (roles[i]->deadline_ms == 0 || now < roles[i]->deadline_ms || roles[i]->pid == 0)
+			continue;
+		log_line(&session->log, LOG_LEVEL_WARN, "the %s does not answer; ending it",
+			 role_process_name(roles[i]));
+		roles[i]->deadline_ms = 0;
+		role_process_kill(roles[i]);
+	}
+}
+
+/* ---- messages ---- */
+
+static bool
+take_ready(struct session *session, struct role_process *role, struct message *message)
+{
+	if (!message_expect(message, MESSAGE_READY, 0, 0))
+		return false;
+	role->is_ready = true;
+	role->deadline_ms = 0;
+	if (role->role != ROLE_UNWINDER)
+		return true;
+	if (session->phase == PHASE_STARTING) {
+		session->phase = PHASE_RUNNING;
+		session->next_export_ms = now_ms() + (int64_t)session->config.upload_period_s * 1000;
+		session->symbolizer.next_start_ms = session->exporter.next_start_ms =
+			now_ms() + LATE_START_MS;
+		answer_launcher(session, FAILURE_NONE, 0);
+	} else if (session->phase == PHASE_FINISHING) {
+		send_finish(session); /* its predecessor died before it could finish */
+	}
+	return true;
+}
+
+static bool
+take_profile(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct profile_message *head = message_expect(message, MESSAGE_PROFILE, sizeof(*head), 1);
+
+	if (!head)
+		return false;
+	role->deadline_ms = 0;
+	session->restarts = 0;
+	session->next_sequence = head->sequence + 1;
+	session->period_start_ns = head->end_ns;
+	session->kernel_count_ns = head->kernel_count_ns;
+	session->kernel_lost = head->kernel_lost;
+	pipeline_add(session->pipeline, head, message_take_fd(message, 0));
+	if (head->is_last)
+		begin_delivery(session);
+	return true;
+}
+
+static bool
+take_journal(struct session *session, struct role_process *role, struct message *message)
+{
+	(void)role;
+	if (!message_expect(message, MESSAGE_JOURNAL, 0, 1))
+		return false;
+	close_fd(&session->journal);
+	session->journal = message_take_fd(message, 0);
+	return true;
+}
+
+static bool
+take_symbolised(struct session *session, struct role_process *role, struct message *message)
+{
+	return message_expect(message, MESSAGE_PROFILE, 0, 1) &&
+	       pipeline_symbolised(session->pipeline, role, message_take_fd(message, 0)) == 0;
+}
+
+static bool
+take_written(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct written_message *written = message_expect(message, MESSAGE_WRITTEN, sizeof(*written), 0);
+
+	return written && pipeline_written(session->pipeline, role, written) == 0;
+}
+
+/* All that a role may say. Anything else, or not in its layout, and the role is ended. */
+static const struct {
+	enum role role;
+	enum message_kind kind;
+	bool (*take)(struct session *session, struct role_process *role, struct message *message);
+} answers[] = {
+	{ROLE_UNWINDER, MESSAGE_READY, take_ready},          {ROLE_UNWINDER, MESSAGE_PROFILE, take_profile},
+	{ROLE_UNWINDER, MESSAGE_JOURNAL, take_journal},      {ROLE_SYMBOLIZER, MESSAGE_READY, take_ready},
+	{ROLE_SYMBOLIZER, MESSAGE_PROFILE, take_symbolised}, {ROLE_EXPORTER, MESSAGE_READY, take_ready},
+	{ROLE_EXPORTER, MESSAGE_WRITTEN, take_written},
+};
+
+static void
+handle_control(struct session *session, struct role_process *role)
+{
+	static struct message message;
+	int result = channel_receive(role->control, &message, 0);
+
+	if (result == -ETIMEDOUT)
+		return;
+	if (result < 0) { /* closed: SIGCHLD will tell how it ended; malformed: it is not ours any more */
+		role_process_kill(role);
+		close_fd(&role->control);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
+		if (answers[i].role == role->role && (uint32_t)answers[i].kind == message.kind &&
+		    answers[i].take(session, role, &message))
+			return;
+	message_discard(&message);
+	role_process_kill(role);
+}
+
+static void
+handle_broker(struct session *session, struct role_process *role)
+{
+	static struct message message;
+	struct opened answer = {0};
+	int fd = -EBADMSG;
+
+	if (channel_receive(role->broker, &message, 0) < 0) {
+		close_fd(&role->broker);
+		return;
+	}
+	if (message.kind == MESSAGE_OPEN_MAPPING && message.size == sizeof(struct open_mapping) &&
+	    role->role == ROLE_UNWINDER)
+		fd = broker_open_mapping(session->broker, (const void *)message.body, &answer.candidate);
+	else if (message.kind == MESSAGE_OPEN_KNOWN && message.size == sizeof(struct open_known))
+		fd = broker_open_known(session->broker, (const void *)message.body);
+	message_discard(&message);
+
+	answer.error = fd < 0 ? fd : 0;
+	/* a role that asks and does not read must not hold up the others */
+	if (channel_try_send(role->broker, MESSAGE_OPENED, &answer, sizeof(answer), &fd, fd >= 0) < 0)
+		role_process_kill(role);
+}
+
+/* EOF: the target was executed. CANCEL: it could not be, and a profile of nothing helps nobody. */
+static void
+handle_launcher(struct session *session)
+{
+	static struct message message;
+	int result = channel_receive(session->launch, &message, 0);
+
+	if (result == 0 && message_expect(&message, MESSAGE_CANCEL, 0, 0)) {
+		session->phase = PHASE_OVER;
+		if (session->wait >= 0) /* the launcher said why; a summary would only confuse */
+			(void)channel_send(session->wait, MESSAGE_CANCEL, NULL, 0, NULL, 0);
+	}
+	close_fd(&session->launch);
+	if (session->phase == PHASE_STARTING)
+		session->phase = PHASE_OVER; /* the launcher is gone before we were ready */
+}
+
+/* ---- the end ---- */
+
+/* True once no task of the target's tree is left. Every event watches the same tasks, so one that has not
+ * hung up speaks for all (an offlined CPU's hang up early). */
+static bool
+have_events_ended(struct session *session)
+{
+	while (session->watched_ring < session->ring_set.count) {
+		struct pollfd event = {.fd = session->ring_set.fd[session->watched_ring]};
+
+		if (poll(&event, 1, 0) < 1 || !(event.revents & (POLLHUP | POLLERR)))
+			return false;
+		session->watched_ring++;
+	}
+	return true;
+}
+
+static void
+send_summary(struct session *session)
+{
+	struct summary_message summary = *pipeline_summary(session->pipeline);
+
+	summary.unwinder_stopped = session->unwinder_stopped;
+	if (session->wait >= 0 &&
+	    channel_send(session->wait, MESSAGE_SUMMARY, &summary, sizeof(summary), NULL, 0) == 0) {
+		close_fd(&session->wait);
+		return;
+	}
+	summary_log(&session->log, &summary, session->config.output);
+}
+
+/* The waiting parent's own target ended. What it left running is profiled on, but nobody waits for that. */
+static void
+handle_waiting_parent(struct session *session)
+{
+	static struct message message;
+	int result = channel_receive(session->wait, &message, 0);
+
+	if (result < 0) {
+		close_fd(&session->wait); /* it was killed; the target goes on, and so do we */
+		return;
+	}
+	if (!message_expect(&message, MESSAGE_TARGET_ENDED, 0, 0) || have_events_ended(session))
+		return;
+	session->parent_waits_for_export = true;
+	session->awaited_sequence = session->next_sequence;
+	if (session->next_export_ms > now_ms() + STRAGGLERS_MS)
+		session->next_export_ms = now_ms() + STRAGGLERS_MS;
+}
+
+static void
+stop_sampling(struct session *session)
+{
+	for (uint32_t i = 0; i < session->ring_set.count; i++)
+		(void)ioctl(session->ring_set.fd[i], PERF_EVENT_IOC_DISABLE, 0);
+}
+
+static void
+handle_signals(struct session *session)
+{
+	struct signalfd_siginfo info;
+
+	while (read(session->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo != SIGTERM)
+			continue;
+		stop_sampling(session);
+		begin_finish(session);
+	}
+	reap_roles(session);
+}
+
+static void
+request_export(struct session *session)
+{
+	int64_t now = now_ms();
+
+	if (session->phase != PHASE_RUNNING || now < session->next_export_ms)
+		return;
+	session->next_export_ms = now + (int64_t)session->config.upload_period_s * 1000;
+	expect_profile(session);
+	if (!session->unwinder.is_ready)
+		return; /* being restarted: its successor's profile will cover this period too */
+	if (channel_send(session->unwinder.control, MESSAGE_EXPORT, NULL, 0, NULL, 0) == 0)
+		session->unwinder.deadline_ms = now + FINISH_TIMEOUT_MS;
+}
+
+/* Time is up for a phase that waits for a role: go on with what there is. */
+static void
+enforce_deadline(struct session *session)
+{
+	if (session->phase < PHASE_FINISHING || session->phase > PHASE_DELIVERING ||
+	    now_ms() < session->deadline_ms)
+		return;
+	if (session->phase == PHASE_DELIVERING) {
+		log_line(&session->log, LOG_LEVEL_ERROR, "the last profile could not be written in time");
+		session->phase = PHASE_OVER;
+		return;
+	}
+	session->unwinder_stopped = true;
+	role_process_kill(&session->unwinder);
+	begin_delivery(session);
+}
+
+/* ---- the loop ---- */
+
+static int64_t
+earliest(int64_t a, int64_t b)
+{
+	return b > 0 && b < a ? b : a;
+}
+
+static int
+time_until_next(const struct session *session)
+{
+	const struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+	int64_t now = now_ms(), next = now + 60000;
+
+	if (session->phase == PHASE_RUNNING)
+		next = earliest(next, session->next_export_ms);
+	if (session->phase >= PHASE_FINISHING)
+		next = earliest(next, session->deadline_ms);
+	for (size_t i = 0; i < 3; i++) {
+		next = earliest(next, roles[i]->deadline_ms);
+		if (roles[i]->pid == 0 && !roles[i]->is_given_up)
+			next = earliest(next, roles[i]->next_start_ms);
+	}
+	return next > now ? (int)(next - now) : 0;
+}
+
+static void
+advance(struct session *session)
+{
+	kill_overdue_roles(session);
+	start_due_roles(session);
+	if (session->phase == PHASE_RUNNING && session->launch < 0 && have_events_ended(session))
+		begin_finish(session);
+	request_export(session);
+	pipeline_advance(session->pipeline, &session->symbolizer, &session->exporter, now_ms());
+	enforce_deadline(session);
+	if (session->parent_waits_for_export && session->next_sequence > session->awaited_sequence &&
+	    pipeline_is_empty(session->pipeline)) {
+		session->parent_waits_for_export = false;
+		send_summary(session);
+	}
+	if (session->phase == PHASE_DELIVERING && pipeline_is_empty(session->pipeline)) {
+		send_summary(session);
+		session->phase = PHASE_OVER;
+	}
+}
+
+static void
+wait_and_handle(struct session *session)
+{
+	enum {
+		SIGNALS,
+		LAUNCHER,
+		PARENT,
+		TARGET,
+		UNWINDER,
+		SYMBOLIZER,
+		EXPORTER,
+		UNWINDER_FILES,
+		SYMBOLIZER_FILES,
+		COUNT
+	};
+	bool is_target_watched =
+		session->phase == PHASE_RUNNING && session->watched_ring < session->ring_set.count;
+	struct pollfd watched[COUNT] = {
+		[SIGNALS] = {session->signals, POLLIN},
+		[LAUNCHER] = {session->launch, POLLIN},
+		[PARENT] = {session->wait, POLLIN},
+		[TARGET] = {is_target_watched ? session->ring_set.fd[session->watched_ring] : -1, 0},
+		[UNWINDER] = {session->unwinder.control, POLLIN},
+		[SYMBOLIZER] = {session->symbolizer.control, POLLIN},
+		[EXPORTER] = {session->exporter.control, POLLIN},
+		[UNWINDER_FILES] = {session->unwinder.broker, POLLIN},
+		[SYMBOLIZER_FILES] = {session->symbolizer.broker, POLLIN},
+	};
+
+	if (poll(watched, COUNT, time_until_next(session)) < 0)
+		return;
+	if (watched[LAUNCHER].revents)
+		handle_launcher(session);
+	if (watched[PARENT].revents)
+		handle_waiting_parent(session);
+	if (watched[UNWINDER_FILES].revents)
+		handle_broker(session, &session->unwinder);
+	if (watched[SYMBOLIZER_FILES].revents)
+		handle_broker(session, &session->symbolizer);
+	if (watched[UNWINDER].revents)
+		handle_control(session, &session->unwinder);
+	if (watched[SYMBOLIZER].revents)
+		handle_control(session, &session->symbolizer);
+	if (watched[EXPORTER].revents)
+		handle_control(session, &session->exporter);
+	if (watched[SIGNALS].revents) /* last: it may close what the others were about to read */
+		handle_signals(session);
+}
+
+static void
+init_roles(struct session *session)
+{
+	const int64_t later = INT64_MAX; /* until the unwinder is ready */
+
+	session->unwinder = (struct role_process){.role = ROLE_UNWINDER, .control = -1, .broker = -1};
+	session->symbolizer = (struct role_process){
+		.role = ROLE_SYMBOLIZER, .control = -1, .broker = -1, .next_start_ms = later};
+	session->exporter = (struct role_process){
+		.role = ROLE_EXPORTER, .control = -1, .broker = -1, .next_start_ms = later};
+}
+
+/* The unwinder's exec overlaps with the opener's work, and its mapping of the rings with ours: the target
+ * waits for all of this. */
+static int
+start(struct session *session, int *ret_error)
+{
+	*ret_error = -harden_confine(ROLE_SUPERVISOR);
+	if (*ret_error)
+		return FAILURE_SANDBOX;
+	init_roles(session);
+	*ret_error = -role_process_start(&session->unwinder, /* given= */ -1);
+	if (*ret_error)
+		return FAILURE_SETUP;
+
+	int failure = session_receive(session, ret_error);
+	if (failure != FAILURE_NONE)
+		return failure;
+	session->period_start_ns = realtime_ns();
+	session->unwinder.deadline_ms = now_ms() + READY_TIMEOUT_MS;
+	(void)send_start(session); /* if it died already, SIGCHLD says so */
+	return session_take_over(session, ret_error);
+}
+
+int
+supervisor_main(void)
+{
+	static struct session session;
+	int error;
+	int failure = start(&session, &error);
+
+	if (failure != FAILURE_NONE) {
+		session.launch = FD_LAUNCH;
+		answer_launcher(&session, failure, error);
+		return -error;
+	}
+	while (session.phase != PHASE_OVER) {
+		advance(&session);
+		if (session.phase != PHASE_OVER)
+			wait_and_handle(&session);
+	}
+	session_close(&session); /* closing the control channels ends the roles */
+	return 0;
+}
