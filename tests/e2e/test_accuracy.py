@@ -1,0 +1,105 @@
+"""The numbers: what a program is known to do against what its profile says, and against the kernel's own count."""
+
+import collections
+import resource
+import unittest
+
+import support
+from support import target
+
+
+def setUpModule():
+    support.require_profiling()
+
+
+def used_by_children_ns():
+    """CPU time in all, and what of it was spent in the kernel."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return round((usage.ru_utime + usage.ru_stime) * 1e9), round(usage.ru_stime * 1e9)
+
+
+class Accuracy(unittest.TestCase):
+    def measure(self, command, options=()):
+        """Runs it; self.used_ns is what the kernel charged to the program, read before any worker is reaped."""
+        log = support.os.path.join(support.temporary_folder(self), "log")
+        session = support.Session(self, command, [*options, "--log_mode", log, "--log_level", "debug"])
+        before = used_by_children_ns()
+        session.stdout, session.stderr = session.process.communicate(timeout=100)
+        session.status = session.process.returncode
+        after = used_by_children_ns()
+        self.used_ns, self.in_kernel_ns = after[0] - before[0], after[1] - before[1]
+        self.assertEqual(list(support.wait_for_adopted().values()), [0])
+        self.assertEqual(session.status, 0)
+        self.assertEqual(len(support.read_text(log).splitlines()), 1, support.read_text(log))  # the closing line, no trouble
+        return session
+
+    def check_ledger(self, profile):
+        """Every sample is accounted for, once."""
+        stacks = sum(int(value) for key, value in profile.comments.items() if key.startswith("ddprof.stacks."))
+        lost = profile.ledger("lost")
+        self.assertEqual(stacks, profile.ledger("samples"))
+        self.assertEqual(sum(s.count for s in profile.samples), profile.ledger("samples") + lost)
+        self.assertEqual(sum(s.count for s in profile.samples if "[lost]" in s.stack), lost)
+        self.assertEqual(support.total_ns(profile.samples), profile.ledger("cpu_time_ns") + lost * profile.message.period)
+        for key in ("malformed", "unstored"):
+            self.assertEqual(profile.ledger(key), 0, key)
+
+    def check_root(self, profile, least=99.5):
+        rooted = support.share_of(profile.samples, support.is_rooted)
+        counted = 100 * profile.ledger("stacks.root") / profile.ledger("samples")
+        print(f"reached the root: {rooted:.2f} % by structure, {counted:.2f} % by the ledger")
+        strange = collections.Counter(";".join(s.stack) for s in profile.samples if not support.is_rooted(s))
+        self.assertGreaterEqual(rooted, least, strange.most_common(5))
+        self.assertGreaterEqual(counted, least)
+        self.assertLessEqual(abs(rooted - counted), 0.5)
+
+    def check_cpu_time(self, profile, percent=2, in_kernel_ns=0):
+        """in_kernel_ns: what a program that is not user-bound spent where samples do not show it."""
+        whole, count = support.total_ns(profile.samples) + in_kernel_ns, profile.ledger("kernel_count_ns")
+        print(f"CPU time: profile {whole / 1e6:.0f} ms, task-clock {count / 1e6:.0f} ms ({100 * (whole / count - 1):+.2f} %), "
+              f"getrusage {self.used_ns / 1e6:.0f} ms ({100 * (whole / self.used_ns - 1):+.2f} %)")
+        self.assertLessEqual(abs(whole - count), count * percent / 100)
+        self.assertLessEqual(abs(whole - self.used_ns), self.used_ns * percent / 100)
+        self.assertLessEqual(abs(count - self.used_ns), self.used_ns * percent / 100)
+
+    def test_split(self):
+        profile = self.measure([target("split"), "10"]).profile()
+        one = support.share_of(profile.samples, support.has_function(r"^one_third"))
+        two = support.share_of(profile.samples, support.has_function(r"^two_thirds"))
+        print(f"split: {one:.2f} % / {two:.2f} %")
+        self.assertLessEqual(abs(one - 100 / 3), 3)
+        self.assertLessEqual(abs(two - 200 / 3), 3)
+        self.check_root(profile)
+        self.check_cpu_time(profile)
+        self.check_ledger(profile)
+        # the whole way, not only its ends
+        whole_way = r"^split;_start;__libc_start_main.*;main;alternate\(unsigned long\);(one_third|two_thirds)\(unsigned long\)$"
+        complete = support.share_of(profile.samples, lambda s: bool(support.re.search(whole_way, ";".join(s.stack))))
+        self.assertGreaterEqual(complete, 99)
+
+    def test_split_at_a_higher_frequency(self):
+        profile = self.measure([target("split"), "3"], ["--event", "sCPU freq=999"]).profile()
+        self.assertEqual(profile.message.period, 1000000000 // 999)
+        self.assertLessEqual(abs(support.share_of(profile.samples, support.has_function(r"^one_third")) - 100 / 3), 3)
+        self.assertGreater(profile.ledger("samples"), 2500)
+        self.check_root(profile)
+        self.check_cpu_time(profile)
+        self.check_ledger(profile)
+
+    def test_threads(self):
+        profile = self.measure([target("demo_workload"), "6"]).profile()
+        self.check_root(profile)
+        self.check_cpu_time(profile, in_kernel_ns=self.in_kernel_ns)
+        self.check_ledger(profile)
+        by_thread = collections.defaultdict(set)
+        for sample in profile.samples:
+            self.assertEqual(sample.labels["process_name"], "demo_workload")
+            self.assertEqual(sample.labels["thread_name"], "demo_workload")
+            by_thread[sample.tid] |= {name for name in sample.stack if name.startswith("demo::run_")}
+        self.assertEqual(len(by_thread), 3)
+        runs = sorted(support.re.sub(r"\(.*", "", name) for names in by_thread.values() for name in names)
+        self.assertEqual(runs, ["demo::run_indexer", "demo::run_parser", "demo::run_renderer"])
+
+
+if __name__ == "__main__":
+    support.main()
