@@ -287,6 +287,24 @@ test_asked_again_after_replacement(void **state)
 	assert_int_equal(broker_open_mapping(broker, &elsewhere, &found_at), -ENOENT);
 }
 
+/* What the kernel makes up while it is read is no file that was mapped: not even for who names it exactly. */
+static void
+test_files_of_the_kernel(void **state)
+{
+	static const char *const paths[] = {"/proc/self/mem", "/proc/self/maps", "/proc/self/environ"};
+	struct stat status;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		assert_int_equal(stat(paths[i], &status), 0);
+		assert_true(S_ISREG(status.st_mode));
+		assert_int_equal(open_mapping(paths[i], status.st_ino, 0), -EINVAL);
+		assert_int_equal(open_mapping(paths[i], 0, 1),
+				 -EINVAL); /* by build id, which we cannot check */
+		assert_int_equal(open_known(paths[i], ""), -ENOENT);
+	}
+}
+
 /* A deleted program is still what its process executes; a wrong file is passed over from then on. */
 static void
 test_places_in_order(void **state)
@@ -380,6 +398,7 @@ main(void)
 		BROKER_TEST(test_known_by_inode),
 		BROKER_TEST(test_asked_again_after_deletion),
 		BROKER_TEST(test_asked_again_after_replacement),
+		BROKER_TEST(test_files_of_the_kernel),
 		BROKER_TEST(test_places_in_order),
 		BROKER_TEST(test_least_recently_used_goes),
 		BROKER_TEST(test_no_proc),

@@ -84,7 +84,9 @@ open_candidate(int directory, const char *path, const struct open_mapping *reque
 
 	if (fd < 0 || fstat(fd, &status) < 0)
 		return -errno;
-	if (!S_ISREG(status.st_mode))
+	/* /proc/PID/mem and its like call themselves regular files, of no size: no mapping is of them, and an
+	 * unwinder that was taken over must not get at another process through us */
+	if (!S_ISREG(status.st_mode) || status.st_size == 0)
 		return -EINVAL;
 	if (request->build_id_size == 0 && status.st_ino != request->inode)
 		return -ESTALE;
