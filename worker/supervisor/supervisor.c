@@ -26,6 +26,7 @@
 /* Symbolizer and exporter have nothing to do before the first profile: they do not compete with the
  * target's own start for a CPU. */
 #define LATE_START_MS 1000
+#define EXPORT_RETRY_MS 100
 /* What a target leaves running is often about to end too: one last profile is better than two. */
 #define STRAGGLERS_MS 200
 
@@ -466,10 +467,13 @@ request_export(struct session *session)
 
 	if (session->phase != PHASE_RUNNING || now < session->next_export_ms)
 		return;
-	session->next_export_ms = now + (int64_t)session->config.upload_period_s * 1000;
 	expect_profile(session);
-	if (!session->unwinder.is_ready)
-		return; /* being restarted: its successor's profile will cover this period too */
+	if (!session->unwinder
+		     .is_ready) { /* being restarted: its successor's profile covers this period too */
+		session->next_export_ms = now + EXPORT_RETRY_MS;
+		return;
+	}
+	session->next_export_ms = now + (int64_t)session->config.upload_period_s * 1000;
 	if (channel_send(session->unwinder.control, MESSAGE_EXPORT, NULL, 0, NULL, 0) == 0)
 		session->unwinder.deadline_ms = now + FINISH_TIMEOUT_MS;
 }
