@@ -96,10 +96,11 @@ become_opener(int channel)
 	struct answer answer = {.failure = FAILURE_OPENER_MISSING};
 	int null = open("/dev/null", O_RDWR);
 
+	for (int fd = STDIN_FILENO; null >= 0 && fd <= STDERR_FILENO; fd++)
+		if (fd != null)
+			dup2(null, fd);
+	/* after that: `null` itself may be the number that the channel is to have */
 	if (null >= 0 && place_fd(channel, FD_LAUNCH) == 0) {
-		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-			if (fd != null)
-				dup2(null, fd);
 		close_range(FD_LAUNCH + 1, ~0u, 0);
 		execve(DDPROF_LIBEXECDIR "/ddprof-perf-open", argv, envp);
 		channel = FD_LAUNCH;
