@@ -33,6 +33,10 @@ enum fixed_fd {
 	FD_OUTPUT = 4,   /* exporter: the folder profiles are written to */
 };
 
+/* argv[2] of every process of the worker: room for what its sandbox got (worker/base/harden.h). */
+#define SANDBOX_REPORT_BLANK "                                        "
+#define SANDBOX_REPORT_BYTES (sizeof(SANDBOX_REPORT_BLANK) - 1)
+
 enum message_kind {
 	MESSAGE_LAUNCH = 1,
 	MESSAGE_ANSWER,
