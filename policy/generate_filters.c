@@ -15,9 +15,17 @@
 static const struct {
 	uint32_t token;
 	const char *condition;
+	uint32_t others[2]; /* calling conventions the same kernel may offer */
 } architectures[] = {
-	{SCMP_ARCH_X86_64, "__x86_64__"},
-	{SCMP_ARCH_AARCH64, "__aarch64__"},
+	{SCMP_ARCH_X86_64, "__x86_64__", {SCMP_ARCH_X86, SCMP_ARCH_X32}},
+	{SCMP_ARCH_AARCH64, "__aarch64__", {SCMP_ARCH_ARM}},
+};
+
+static const uint32_t actions[] = {
+	[VERDICT_KILL] = SCMP_ACT_KILL_PROCESS,
+	[VERDICT_ALLOW] = SCMP_ACT_ALLOW,
+	[VERDICT_EACCES] = SCMP_ACT_ERRNO(13),
+	[VERDICT_EPERM] = SCMP_ACT_ERRNO(1),
 };
 
 static _Noreturn void
@@ -53,7 +61,6 @@ static void
 add_rule(scmp_filter_ctx context, const struct syscall_rule *rule, bool outright)
 {
 	int number = seccomp_syscall_resolve_name(rule->name);
-	uint32_t action = rule->verdict == VERDICT_ALLOW ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(13);
 	struct scmp_arg_cmp compare[2];
 	unsigned count = 0;
 
@@ -62,22 +69,37 @@ add_rule(scmp_filter_ctx context, const struct syscall_rule *rule, bool outright
 	for (size_t i = 0; !outright && i < 2 && rule->argument[i].mask; i++)
 		compare[count++] = SCMP_CMP64(rule->argument[i].index, SCMP_CMP_MASKED_EQ,
 					      rule->argument[i].mask, rule->argument[i].value);
-	int result = seccomp_rule_add_array(context, action, number, count, compare);
+	int result = seccomp_rule_add_array(context, actions[rule->verdict], number, count, compare);
 	/* -EDOM: the architecture has no such call (poll on arm64) */
 	if (result < 0 && result != -EDOM && result != -EEXIST)
 		fail(strerror(-result), rule->name);
 }
 
+/* An allow-list knows one calling convention and kills what comes by another. A deny-list that did not know
+ * the others would be one system call instruction away from useless, and one that killed them would be the
+ * end of every 32-bit target. */
 static scmp_filter_ctx
-build(const struct role_policy *policy, uint32_t architecture)
+new_context(const struct role_policy *policy, size_t a)
 {
-	scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	scmp_filter_ctx context = seccomp_init(actions[policy->otherwise]);
+	uint32_t token = architectures[a].token;
 
 	if (!context)
 		fail("out of memory", policy->name);
-	if (architecture != seccomp_arch_native() && (seccomp_arch_add(context, architecture) < 0 ||
-						      seccomp_arch_remove(context, SCMP_ARCH_NATIVE) < 0))
+	if (token != seccomp_arch_native() &&
+	    (seccomp_arch_add(context, token) < 0 || seccomp_arch_remove(context, SCMP_ARCH_NATIVE) < 0))
 		fail("architecture", policy->name);
+	for (size_t i = 0; role_is_deny_list(policy) && i < 2 && architectures[a].others[i]; i++)
+		if (seccomp_arch_add(context, architectures[a].others[i]) < 0)
+			fail("another architecture", policy->name);
+	return context;
+}
+
+static scmp_filter_ctx
+build(const struct role_policy *policy, size_t a)
+{
+	scmp_filter_ctx context = new_context(policy, a);
+
 	seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	/* A binary tree: calls cost the same (the kernel caches constant verdicts), but to fill that cache it
 	 * runs the filter once for every system call there is, while the target waits to be started. */
@@ -86,8 +108,9 @@ build(const struct role_policy *policy, uint32_t architecture)
 		const struct syscall_table *table = policy->tables[t];
 
 		for (size_t i = 0; i < table->count; i++)
-			add_rule(context, &table->rules[i],
-				 is_allowed_outright(policy, table->rules[i].name));
+			if (table->rules[i].verdict != policy->otherwise)
+				add_rule(context, &table->rules[i],
+					 is_allowed_outright(policy, table->rules[i].name));
 	}
 	return context;
 }
@@ -116,7 +139,7 @@ print_source(void)
 	for (size_t a = 0; a < sizeof(architectures) / sizeof(architectures[0]); a++) {
 		printf("#%s defined(%s)\n", a == 0 ? "if" : "elif", architectures[a].condition);
 		for (int r = 0; r < ROLE_COUNT; r++) {
-			scmp_filter_ctx context = build(role_policy(r), architectures[a].token);
+			scmp_filter_ctx context = build(role_policy(r), a);
 
 			print_program(role_policy(r)->name, context);
 			seccomp_release(context);
@@ -147,11 +170,17 @@ print_markdown(void)
 	       "call that\n"
 	       "is not listed kills the process. Filters stack: a role is also bound by the supervisor's and "
 	       "the\n"
-	       "opener's, which is why those contain the lists of the roles they start.\n");
+	       "opener's, which is why those contain the lists of the roles they start. The target's list is "
+	       "the other\n"
+	       "way round: what is not listed is allowed.\n");
 	for (int r = 0; r < ROLE_COUNT; r++) {
 		const struct role_policy *policy = role_policy(r);
 
 		printf("\n## %s\n\n%s.\n", policy->name, policy->purpose);
+		if (role_is_deny_list(policy))
+			printf("**A deny-list**: everything else is allowed. It holds for every calling "
+			       "convention of the machine\n"
+			       "(64-bit, 32-bit, x32), so that none is a way around it.\n");
 		for (size_t t = 0; t < ROLE_MAX_TABLES && policy->tables[t]; t++) {
 			printf("\n%s:\n\n| call | when | why |\n| --- | --- | --- |\n",
 			       policy->tables[t]->title);
@@ -159,7 +188,7 @@ print_markdown(void)
 				const struct syscall_rule *rule = &policy->tables[t]->rules[i];
 
 				printf("| %s%s | ", rule->name,
-				       rule->verdict == VERDICT_ALLOW ? "" : " (refused)");
+				       rule->verdict == VERDICT_EACCES ? " (refused)" : "");
 				print_condition(rule);
 				printf(" | %s |\n", rule->reason);
 			}

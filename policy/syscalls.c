@@ -1,11 +1,13 @@
 /* The system calls of every process of ours, as data: read a table top to bottom and you have read the
- * rights. A process that makes any other call is killed (SECCOMP_RET_KILL_PROCESS). */
+ * rights. A process that makes any other call is killed (SECCOMP_RET_KILL_PROCESS). The target under
+ * --drop_caps is somebody else's program: its table lists what is refused, and the rest is allowed. */
 
 #include "policy/syscalls.h"
 
 #include "ipc/protocol.h"
 
 #include <linux/fcntl.h>
+#include <linux/keyctl.h>
 #include <linux/memfd.h>
 #include <linux/perf_event.h>
 #include <sys/mman.h>
@@ -21,6 +23,8 @@
 		}                          \
 	}
 #define ALL_BITS 0xffffffffull
+/* Of openat's flags, what makes a file writable, new or empty. */
+#define OPEN_TO_WRITE ((uint64_t)(O_ACCMODE | O_CREAT | O_TRUNC | __O_TMPFILE))
 
 static const struct syscall_rule everyone[] = {
 	/* live and die */
@@ -59,6 +63,7 @@ static const struct syscall_rule files[] = {
 	{"newfstatat", VERDICT_ALLOW, "fstat() of glibc 2.33 and later",
 	 ARGUMENT(3, ALL_BITS, AT_EMPTY_PATH)},
 	{"fcntl", VERDICT_ALLOW, "seal a finished memfd", ARGUMENT(1, ALL_BITS, F_ADD_SEALS)},
+	{"fcntl", VERDICT_ALLOW, "is a memfd it was given sealed", ARGUMENT(1, ALL_BITS, F_GET_SEALS)},
 	{"fcntl", VERDICT_ALLOW, "libelf checks that its descriptor is open", ARGUMENT(1, ALL_BITS, F_GETFD)},
 	{"memfd_create", VERDICT_ALLOW, "the finished profile"},
 };
@@ -71,16 +76,29 @@ static const struct syscall_rule unwinder[] = {
 };
 
 static const struct syscall_rule exporter[] = {
-	{"openat", VERDICT_ALLOW, "new file below the output folder", ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
-	{"renameat", VERDICT_ALLOW, "a finished profile appears whole", ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
-	{"renameat2", VERDICT_ALLOW, "a finished profile appears whole (arm64)",
-	 ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
-	{"unlinkat", VERDICT_ALLOW, "remove what could not be finished", ARGUMENT(0, ALL_BITS, FD_OUTPUT)},
+	{"openat",
+	 VERDICT_ALLOW,
+	 "a new file below the output folder, never one that exists",
+	 {{0, ALL_BITS, FD_OUTPUT}, {2, OPEN_TO_WRITE | O_EXCL, O_WRONLY | O_CREAT | O_EXCL}}},
+	{"renameat",
+	 VERDICT_ALLOW,
+	 "a finished profile appears whole",
+	 {{0, ALL_BITS, FD_OUTPUT}, {2, ALL_BITS, FD_OUTPUT}}},
+	{"renameat2",
+	 VERDICT_ALLOW,
+	 "a finished profile appears whole (arm64)",
+	 {{0, ALL_BITS, FD_OUTPUT}, {2, ALL_BITS, FD_OUTPUT}}},
+	{"unlinkat",
+	 VERDICT_ALLOW,
+	 "remove what could not be finished",
+	 {{0, ALL_BITS, FD_OUTPUT}, {2, ALL_BITS, 0}}},
 };
 
 static const struct syscall_rule supervisor[] = {
 	/* broker: the only role that opens files, read-only, as the caller */
-	{"openat", VERDICT_ALLOW, "files of the target, /proc/PID/maps"},
+	{"openat", VERDICT_ALLOW, "files of the target, /proc; only to read",
+	 ARGUMENT(2, OPEN_TO_WRITE, O_RDONLY)},
+	{"faccessat", VERDICT_ALLOW, "did our installed programs lose their mode"},
 	{"sendto", VERDICT_ALLOW, "one line to the syslog socket it was given"},
 	{"ioctl", VERDICT_ALLOW, "stop sampling", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_DISABLE)},
 	{"ioctl", VERDICT_ALLOW, "is it a perf descriptor", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_ID)},
@@ -101,7 +119,7 @@ static const struct syscall_rule supervisor[] = {
 static const struct syscall_rule start[] = {
 	{"mmap", VERDICT_ALLOW, "the loader maps code"},
 	{"mprotect", VERDICT_ALLOW, "the loader applies RELRO"},
-	{"openat", VERDICT_ALLOW, "the loader opens libraries"},
+	{"openat", VERDICT_ALLOW, "the loader opens libraries", ARGUMENT(2, OPEN_TO_WRITE, O_RDONLY)},
 	{"access", VERDICT_ALLOW, "the loader looks for ld.so.preload"},
 	{"faccessat", VERDICT_ALLOW, "the loader looks for ld.so.preload (arm64)"},
 	{"arch_prctl", VERDICT_ALLOW, "thread pointer"},
@@ -116,6 +134,9 @@ static const struct syscall_rule start[] = {
 	{"prctl", VERDICT_ALLOW, "not dumpable, no_new_privs, die with the parent"},
 	{"capget", VERDICT_ALLOW, "are the capability sets empty"},
 	{"capset", VERDICT_ALLOW, "empty them"},
+	{"landlock_create_ruleset", VERDICT_ALLOW, "the role's own sandbox"},
+	{"landlock_add_rule", VERDICT_ALLOW, "the exporter may write below the output folder"},
+	{"landlock_restrict_self", VERDICT_ALLOW, "the role's own sandbox"},
 	{"seccomp", VERDICT_ALLOW, "the role's own filter"},
 	{"rt_sigaction", VERDICT_ALLOW, "signals back to their defaults"},
 	{"setsid", VERDICT_ALLOW, "leave the caller's terminal"},
@@ -134,8 +155,52 @@ static const struct syscall_rule opener[] = {
 	 VERDICT_ALLOW,
 	 "the events; closed on exec, never in a group",
 	 {{3, ALL_BITS, 0xffffffff}, {4, ALL_BITS, PERF_FLAG_FD_CLOEXEC}}},
-	{"getresuid", VERDICT_ALLOW, "who called"},
+	/* who called, and being only that */
+	{"getresuid", VERDICT_ALLOW, "is the caller one user"},
+	{"getresgid", VERDICT_ALLOW, "is the caller in one group"},
+	{"getgroups", VERDICT_ALLOW, "is the caller in a group the policy names"},
+	{"setresuid", VERDICT_ALLOW, "a set-uid opener becomes its caller; worker_user"},
+	{"setresgid", VERDICT_ALLOW, "worker_user"},
+	{"setgroups", VERDICT_ALLOW, "worker_user"},
+	{"clock_nanosleep", VERDICT_ALLOW, "a refusal takes its time"},
 	{"setitimer", VERDICT_ALLOW, "no timer of the caller may interrupt"},
+	{"keyctl", VERDICT_ALLOW, "the supervisor joins a session keyring of its own",
+	 ARGUMENT(0, ALL_BITS, KEYCTL_JOIN_SESSION_KEYRING)},
+};
+
+/* Constant verdicts only: the kernel then remembers them per call, and the target pays some nanoseconds
+ * (seccomp bitmap, Linux 5.11). */
+static const struct syscall_rule target_refused[] = {
+	/* watch */
+	{"perf_event_open", VERDICT_EPERM, "profiling: the events that are open already go on counting"},
+	/* change the kernel */
+	{"bpf", VERDICT_EPERM, "programs inside the kernel; some need no capability"},
+	{"init_module", VERDICT_EPERM, "code into the kernel"},
+	{"finit_module", VERDICT_EPERM, "code into the kernel"},
+	{"delete_module", VERDICT_EPERM, "code out of the kernel"},
+	{"kexec_load", VERDICT_EPERM, "another kernel"},
+	{"kexec_file_load", VERDICT_EPERM, "another kernel"},
+	{"userfaultfd", VERDICT_EPERM, "holds the kernel in the middle of a copy, as its exploits need"},
+	/* change another process */
+	{"process_vm_writev", VERDICT_EPERM, "writes into the memory of another process"},
+};
+
+/* Looked at and left alone, so that the next reader need not wonder. */
+static const struct syscall_rule target_left[] = {
+	{"ptrace", VERDICT_ALLOW,
+	 "crash handlers, sanitizers and debuggers trace their own processes; "
+	 "kernel.yama.ptrace_scope is the switch for other ones of the same user"},
+	{"process_vm_readv", VERDICT_ALLOW, "crash handlers read stacks with it; the rights of ptrace"},
+	{"pidfd_getfd", VERDICT_ALLOW, "process managers; the rights of ptrace"},
+	{"io_uring_setup", VERDICT_ALLOW, "databases need it; no operation of it does what is refused above"},
+	{"seccomp", VERDICT_ALLOW, "a program's own sandbox: filters only take away"},
+	{"unshare", VERDICT_ALLOW,
+	 "browsers' and containers' sandboxes need it, and a filter cannot read clone3's flags; "
+	 "user.max_user_namespaces=0 is the switch"},
+	{"keyctl", VERDICT_ALLOW, "Kerberos and file encryption keep keys there"},
+	{"mount", VERDICT_ALLOW, "needs CAP_SYS_ADMIN, which is gone or was kept on purpose"},
+	{"open_by_handle_at", VERDICT_ALLOW,
+	 "needs CAP_DAC_READ_SEARCH, which is gone or was kept on purpose"},
 };
 
 static const struct syscall_table everyone_table = TABLE(everyone, "every process");
@@ -145,6 +210,9 @@ static const struct syscall_table exporter_table = TABLE(exporter, "exporter");
 static const struct syscall_table supervisor_table = TABLE(supervisor, "supervisor");
 static const struct syscall_table start_table = TABLE(start, "start of a role");
 static const struct syscall_table opener_table = TABLE(opener, "opener");
+
+static const struct syscall_table target_refused_table = TABLE(target_refused, "refused with EPERM");
+static const struct syscall_table target_left_table = TABLE(target_left, "looked at and left alone");
 
 static const struct role_policy roles[ROLE_COUNT] = {
 	[ROLE_OPENER] = {"opener",
@@ -164,7 +232,17 @@ static const struct role_policy roles[ROLE_COUNT] = {
 	[ROLE_EXPORTER] = {"exporter",
 			   "finished profiles in, files below one folder out",
 			   {&exporter_table, &files_table, &everyone_table}},
+	[ROLE_TARGET] = {"target",
+			 "the profiled program and all it starts, with --drop_caps",
+			 {&target_refused_table, &target_left_table},
+			 VERDICT_ALLOW},
 };
+
+bool
+role_is_deny_list(const struct role_policy *policy)
+{
+	return policy->otherwise == VERDICT_ALLOW;
+}
 
 const struct role_policy *
 role_policy(enum role role)

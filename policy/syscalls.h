@@ -1,7 +1,9 @@
 #pragma once
-/* One const table of system calls per process of ours: the right, its arguments and the reason. The
- * build turns each into a BPF filter and into the page that documents it; nothing else grants a call. */
+/* One const table of system calls per process of ours, and one for the target under --drop_caps: the call,
+ * its arguments, the verdict and the reason. The build turns each into a BPF filter and into the page that
+ * documents it; nothing else grants a call. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,13 +13,15 @@ enum role {
 	ROLE_UNWINDER,
 	ROLE_SYMBOLIZER,
 	ROLE_EXPORTER,
+	ROLE_TARGET, /* somebody else's program: the only list of what is refused */
 	ROLE_COUNT,
 };
 
 enum verdict {
+	VERDICT_KILL, /* the process: what is forgotten is forbidden */
 	VERDICT_ALLOW,
-	VERDICT_EACCES, /* libraries probe it and cope with the refusal; everything unlisted kills the process
-			 */
+	VERDICT_EACCES, /* libraries probe it and cope with the refusal */
+	VERDICT_EPERM,  /* what the kernel says to those who lack the right */
 };
 
 /* (argument[index] & mask) == value; a rule with mask 0 is no condition. */
@@ -45,6 +49,10 @@ struct role_policy {
 	const char *purpose;
 	const struct syscall_table
 		*tables[ROLE_MAX_TABLES]; /* NULL-terminated; the union is the role's right */
+	enum verdict otherwise;           /* of a call in no table: VERDICT_KILL, or VERDICT_ALLOW */
 };
+
+/* Whether the role's tables list what is refused, instead of what is allowed. */
+bool role_is_deny_list(const struct role_policy *policy);
 
 const struct role_policy *role_policy(enum role role);

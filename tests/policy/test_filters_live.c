@@ -1,6 +1,6 @@
-/* The kernel agrees: under each role's filter, as it is installed, a forbidden call dies of SIGSYS and an
- * allowed one does its work. Each in a child that makes only raw system calls after the filter (a sanitizer's
- * own would be killed too). */
+/* The kernel agrees: under each role's filter, as it is installed, a forbidden call dies of SIGSYS (or, of a
+ * target, is refused) and an allowed one does its work. Each in a child that makes only raw system calls
+ * after the filter (a sanitizer's own would be killed too). */
 
 #include "policy/filter.h"
 
@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -40,6 +41,8 @@ static const struct call calls[] = {
 	{ROLE_UNWINDER, SYS_openat, {AT_FDCWD, POINTER("/"), O_RDONLY}, DIES},
 	{ROLE_UNWINDER, SYS_socket, {AF_INET, SOCK_STREAM, 0}, DIES},
 	{ROLE_UNWINDER, SYS_execve, {POINTER("/bin/true")}, DIES},
+	{ROLE_UNWINDER, SYS_landlock_restrict_self, {NO_FD, 0}, DIES},
+	{ROLE_UNWINDER, SYS_keyctl, {KEYCTL_JOIN_SESSION_KEYRING, 0}, DIES},
 	{ROLE_UNWINDER, SYS_mmap, {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}, DIES},
 	{ROLE_UNWINDER, SYS_ioctl, {0, PERF_EVENT_IOC_PERIOD, 0}, DIES},
 	{ROLE_UNWINDER, SYS_mmap, {0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0}, 0},
@@ -58,7 +61,10 @@ static const struct call calls[] = {
 	{ROLE_EXPORTER, SYS_openat, {FD_CONTROL, POINTER("x"), O_RDONLY}, DIES},
 	{ROLE_EXPORTER, SYS_socket, {AF_INET, SOCK_STREAM, 0}, DIES},
 	{ROLE_EXPORTER, SYS_unlinkat, {AT_FDCWD, POINTER("x"), 0}, DIES},
-	{ROLE_EXPORTER, SYS_openat, {FD_OUTPUT, POINTER("."), O_RDONLY | O_DIRECTORY}, 0},
+	{ROLE_EXPORTER, SYS_openat, {FD_OUTPUT, POINTER("."), O_RDONLY | O_DIRECTORY}, DIES},
+	{ROLE_EXPORTER, SYS_openat, {FD_OUTPUT, POINTER("x"), O_WRONLY | O_CREAT, 0600}, DIES},
+	{ROLE_EXPORTER, SYS_openat, {FD_OUTPUT, POINTER("."), O_WRONLY | O_CREAT | O_EXCL, 0600}, -EEXIST},
+	{ROLE_EXPORTER, SYS_fcntl, {FD_OUTPUT, F_GET_SEALS}, -EINVAL}, /* not a memfd */
 	{ROLE_EXPORTER, SYS_unlinkat, {FD_OUTPUT, POINTER("ddprof-no-such-file"), 0}, -ENOENT},
 
 	{ROLE_SUPERVISOR, SYS_perf_event_open, {0, 0, -1, -1, PERF_FLAG_FD_CLOEXEC}, DIES},
@@ -66,6 +72,12 @@ static const struct call calls[] = {
 	{ROLE_SUPERVISOR, SYS_socket, {AF_INET, SOCK_STREAM, 0}, DIES},
 	{ROLE_SUPERVISOR, SYS_setuid, {0}, DIES},
 	{ROLE_SUPERVISOR, SYS_openat, {AT_FDCWD, POINTER("/"), O_RDONLY}, 0},
+	{ROLE_SUPERVISOR, SYS_openat, {AT_FDCWD, POINTER("/dev/null"), O_WRONLY}, DIES},
+	{ROLE_SUPERVISOR, SYS_openat, {AT_FDCWD, POINTER("/dev/null"), O_RDONLY | O_TRUNC}, DIES},
+	{ROLE_SUPERVISOR, SYS_openat, {AT_FDCWD, POINTER("/tmp"), O_RDWR | O_TMPFILE, 0600}, DIES},
+	{ROLE_SUPERVISOR, SYS_openat2, {AT_FDCWD, POINTER("/"), 0, 0}, DIES},
+	{ROLE_SUPERVISOR, SYS_keyctl, {KEYCTL_JOIN_SESSION_KEYRING, 0}, DIES},
+	{ROLE_SUPERVISOR, SYS_faccessat, {AT_FDCWD, POINTER("/"), R_OK}, 0},
 	{ROLE_SUPERVISOR, SYS_kill, {0, 0}, 0},
 
 	{ROLE_OPENER, SYS_ptrace, {0}, DIES},
@@ -73,7 +85,17 @@ static const struct call calls[] = {
 	{ROLE_OPENER, SYS_perf_event_open, {0, 0, -1, 0, PERF_FLAG_FD_CLOEXEC}, DIES}, /* a group leader */
 	{ROLE_OPENER, SYS_perf_event_open, {0, 0, -1, -1, 0}, DIES},
 	{ROLE_OPENER, SYS_perf_event_open, {0, 0, -1, -1, PERF_FLAG_FD_CLOEXEC}, -EFAULT},
+	{ROLE_OPENER, SYS_keyctl, {KEYCTL_READ, 0}, DIES},
 	{ROLE_OPENER, SYS_getppid, {0}, 0},
+
+	/* Were the filter missing: EFAULT, EINVAL or ESRCH, whoever runs this. */
+	{ROLE_TARGET, SYS_perf_event_open, {0, 0, -1, -1, PERF_FLAG_FD_CLOEXEC}, -EPERM},
+	{ROLE_TARGET, SYS_process_vm_writev, {0, 0, 0, 0, 0, 1}, -EPERM},
+	{ROLE_TARGET, SYS_userfaultfd, {-1}, -EPERM},
+	{ROLE_TARGET, SYS_bpf, {-1, 0, ~0l}, -EPERM},
+	{ROLE_TARGET, SYS_process_vm_readv, {0, 0, 0, 0, 0, 1}, -EINVAL},
+	{ROLE_TARGET, SYS_openat, {AT_FDCWD, POINTER("/"), O_RDONLY}, 0},
+	{ROLE_TARGET, SYS_socket, {AF_UNIX, SOCK_STREAM, 0}, 0},
 };
 
 /* Not _Noreturn: AddressSanitizer calls sigaltstack(2) before such a function. */
@@ -115,6 +137,59 @@ test_calls(void **state)
 				 role_policy(calls[i].role)->name, i, calls[i].number, (unsigned)status);
 	}
 }
+
+#ifdef __x86_64__
+#define I386_GETPID 20
+#define I386_PERF_EVENT_OPEN 336
+
+/* A 32-bit call of a 64-bit process. */
+static long
+call_32(long number)
+{
+	int result;
+
+	__asm__ volatile("int $0x80"
+			 : "=a"(result)
+			 : "a"(number), "b"(0L), "c"(0L), "d"(-1L), "S"(-1L), "D"(0L)
+			 : "memory", "r8", "r9", "r10", "r11");
+	return result;
+}
+
+static void
+call_by_the_other_doors(void)
+{
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		leave(1);
+	if (call_32(I386_GETPID) != getpid())
+		leave(2); /* this kernel has no 32-bit calls */
+	if (call_32(I386_PERF_EVENT_OPEN) != -EFAULT)
+		leave(3);
+	if (filter_install(ROLE_TARGET) < 0)
+		leave(4);
+	if (call_32(I386_PERF_EVENT_OPEN) != -EPERM)
+		leave(5);
+	if (call_32(I386_GETPID) != getpid())
+		leave(6); /* 32-bit targets run on */
+	long x32 = syscall(__X32_SYSCALL_BIT + SYS_perf_event_open, 0, 0, -1, -1, 0);
+	leave(x32 < 0 && errno == EPERM ? 0 : 7);
+}
+
+static void
+test_target_by_the_other_doors(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (child == 0)
+		call_by_the_other_doors();
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 2)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+#endif
 
 /* Once on, the filter is there to stay, and so it is for what the process starts. */
 static void
@@ -159,6 +234,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_calls),
+#ifdef __x86_64__
+		cmocka_unit_test(test_target_by_the_other_doors),
+#endif
 		cmocka_unit_test(test_filter_is_inherited),
 		cmocka_unit_test(test_refused_without_no_new_privs),
 	};
