@@ -4,25 +4,24 @@
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
-#include "policy/capabilities.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <sys/stat.h>
+#include <unistd.h>
+
+#include "launcher/forbidden.h"
 
 #define MAPPED_TIMEOUT_MS 5000
 
 static _Noreturn void
-become_supervisor(int handover)
+become_supervisor(const struct admin_policy *policy, int handover)
 {
-	static char name[] = "ddprof-worker", role[] = "supervisor";
-	char *const argv[] = {name, role, NULL}, *const envp[] = {NULL};
-	int result =
-		capabilities_drop_all(); /* no_new_privs is set: exec gives nothing back, not even to root */
+	static char name[] = "ddprof-worker", role[] = "supervisor", report[] = SANDBOX_REPORT_BLANK;
+	char *const argv[] = {name, role, report, NULL}, *const envp[] = {NULL};
 
-	if (result < 0)
-		die(FAILURE_PRIVILEGES, -result);
+	leave_audit_trail();
+	become_worker_user(policy);
+	drop_all_privileges(); /* no_new_privs is set: exec gives nothing back, not even to root */
 	if (place_fd(handover, FD_HANDOVER) < 0 || close_range(FD_HANDOVER + 1, ~0u, 0) < 0)
 		die(FAILURE_SETUP, errno);
 	execve(DDPROF_LIBEXECDIR "/ddprof-worker", argv, envp);
@@ -41,34 +40,16 @@ start_supervisor(struct opening *opening)
 	if (child < 0)
 		die(FAILURE_SETUP, errno);
 	if (child == 0)
-		become_supervisor(ends[1]);
+		become_supervisor(&opening->policy, ends[1]);
 	close_fd(&ends[1]);
 	opening->supervisor = ends[0];
 }
 
-void
-drop_all_privileges(void)
+/* A closed channel is all that is to be said of a process that ended. */
+static _Noreturn void
+die_without_worker(int error)
 {
-	int result = capabilities_drop_all();
-
-	if (result < 0)
-		die(FAILURE_PRIVILEGES, -result);
-}
-
-/* /proc/PID/environ belongs to the process's user only while that process is dumpable and not set-uid
- * (proc(5)): one stat answers "is it the caller's own plain process". A parent that changed meanwhile
- * has lost its events in the kernel, or is no longer our parent. */
-void
-require_own_parent(const struct opening *opening)
-{
-	char path[32];
-	struct stat status;
-
-	snprintf(path, sizeof(path), "/proc/%d/environ", opening->parent);
-	if (stat(path, &status) < 0)
-		die(FAILURE_PARENT, errno);
-	if (status.st_uid != getuid() || getppid() != opening->parent)
-		die(FAILURE_PARENT, 0);
+	die(FAILURE_WORKER_DIED, error == EPIPE || error == ECONNRESET ? 0 : error);
 }
 
 static void
@@ -83,7 +64,7 @@ send_setup(struct opening *opening)
 	int result = channel_send(opening->supervisor, MESSAGE_SETUP, &opening->request,
 				  sizeof(opening->request), fds, count);
 	if (result < 0)
-		die(FAILURE_WORKER_DIED, -result);
+		die_without_worker(-result);
 }
 
 /* Waits for MAPPED: were the last mapping ours, the rings would go with us. */
@@ -97,7 +78,7 @@ hand_over(struct opening *opening)
 	if (result == 0)
 		result = channel_receive(opening->supervisor, &message, MAPPED_TIMEOUT_MS);
 	if (result < 0)
-		die(FAILURE_WORKER_DIED, -result);
+		die_without_worker(-result);
 	const struct answer *answer = message_expect(&message, MESSAGE_MAPPED, sizeof(*answer), 0);
 	if (!answer)
 		die(FAILURE_WORKER_DIED, EBADMSG);

@@ -1,8 +1,8 @@
-/* Opens exactly what policy/events.c lists, on the parent, on every online CPU, and maps each ring once. */
+/* Opens exactly what policy/events.c lists, on the parent, on every online CPU, with the least privilege that
+ * works, and maps each ring once. */
 
 #include "launcher/opener.h"
 
-#include "policy/capabilities.h"
 #include "policy/events.h"
 #include "policy/limits.h"
 
@@ -13,6 +13,8 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "launcher/forbidden.h"
 
 static void
 forgo_lost_count(struct perf_event_attr *attributes)
@@ -30,15 +32,20 @@ forgo_build_id(struct perf_event_attr *attributes)
 static void (*const optional_features[])(struct perf_event_attr *) = {forgo_lost_count, forgo_build_id};
 
 static enum failure
-failure_of(int error)
+failure_of(const struct opening *opening, int error)
 {
 	switch (error) {
-	case EACCES:
-	case EPERM:
-		return FAILURE_EVENTS_REFUSED;
 	case EMFILE:
 	case ENFILE:
 		return FAILURE_TOO_MANY_FILES;
+	case EPERM: /* perf_event_paranoid is EACCES, a seccomp profile usually EPERM */
+		return FAILURE_EVENTS_BLOCKED;
+	case EACCES:
+		if (may_raise(CAP_SYS_ADMIN))
+			return FAILURE_EVENTS_BLOCKED;
+		if (may_raise(CAP_PERFMON))
+			return FAILURE_PERFMON_REFUSED;
+		return opening->caller_has_no_new_privs ? FAILURE_NO_NEW_PRIVS : FAILURE_EVENTS_REFUSED;
 	default:
 		return FAILURE_EVENTS_UNSUPPORTED;
 	}
@@ -52,18 +59,49 @@ open_event(const struct perf_event_attr *attributes, pid_t pid, int cpu)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Opens one event on one CPU, learning on the first CPU what this kernel does not know. */
+/* Opens an event for the first time, learning what this kernel does not know. */
 static int
-open_learning(struct perf_event_attr *attributes, pid_t pid, int cpu, bool is_first)
+open_learning(struct perf_event_attr *attributes, pid_t pid, int cpu)
 {
 	int fd = open_event(attributes, pid, cpu);
 
-	for (size_t i = 0;
-	     is_first && fd == -EINVAL && i < sizeof(optional_features) / sizeof(optional_features[0]); i++) {
+	for (size_t i = 0; fd == -EINVAL && i < sizeof(optional_features) / sizeof(optional_features[0]);
+	     i++) {
 		optional_features[i](attributes);
 		fd = open_event(attributes, pid, cpu);
 	}
 	return fd;
+}
+
+/* Finds out with the first event what it takes, the least privilege first. Debian's kernels refuse
+ * CAP_PERFMON where others want nothing at all: versions and settings tell less than trying. What worked
+ * stays in effect. */
+static int
+open_first(struct opening *opening, struct perf_event_attr *attributes, int cpu)
+{
+	static const int capabilities[] = {NO_CAPABILITY, CAP_PERFMON, CAP_SYS_ADMIN};
+	int fd = -EACCES;
+
+	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
+		if (capabilities[i] != NO_CAPABILITY && !may_raise(capabilities[i]))
+			continue;
+		opening->capability = capabilities[i];
+		raise_only(capabilities[i]);
+		fd = open_learning(attributes, opening->parent, cpu);
+		if (fd != -EACCES && fd != -EPERM)
+			return fd;
+	}
+	opening->capability = NO_CAPABILITY; /* none was of use */
+	return fd;
+}
+
+static int
+open_one(struct opening *opening, struct perf_event_attr *attributes, int cpu, size_t which)
+{
+	if (opening->rings.count > which)
+		return open_event(attributes, opening->parent, cpu);
+	return which == 0 ? open_first(opening, attributes, cpu)
+			  : open_learning(attributes, opening->parent, cpu);
 }
 
 static void
@@ -83,8 +121,8 @@ add_ring(struct opening *opening, int fd, int cpu, enum event_id event)
 
 /* CPU numbers are tried upwards: an offline CPU answers ENODEV, a number beyond the last possible CPU
  * EINVAL (perf_event_open(2)); no file needs to be read to know them. */
-void
-open_events(struct opening *opening)
+static void
+open_on_all_cpus(struct opening *opening)
 {
 	const enum event_id wanted[2] = {EVENT_SIDEBAND, opening->request.event};
 	struct perf_event_attr attributes[2] = {event_policy(wanted[0])->attributes,
@@ -94,18 +132,24 @@ open_events(struct opening *opening)
 	attributes[1].sample_stack_user = opening->request.stack_bytes;
 	for (int cpu = 0; cpu < UINT16_MAX; cpu++) {
 		for (size_t i = 0; i < 2; i++) {
-			bool is_first = opening->rings.count <= i;
-			int fd = open_learning(&attributes[i], opening->parent, cpu, is_first);
+			int fd = open_one(opening, &attributes[i], cpu, i);
 
 			if (fd == -ENODEV && i == 0)
 				break;
-			if (fd == -EINVAL && i == 0 && !is_first)
+			if (fd == -EINVAL && i == 0 && opening->rings.count > 0)
 				return;
 			if (fd < 0)
-				die(failure_of(-fd), -fd);
+				die(failure_of(opening, -fd), -fd);
 			add_ring(opening, fd, cpu, wanted[i]);
 		}
 	}
+}
+
+void
+open_events(struct opening *opening)
+{
+	open_on_all_cpus(opening);
+	raise_only(NO_CAPABILITY);
 }
 
 static void
@@ -140,7 +184,7 @@ ring_budget(uint64_t cpus, uint64_t page)
 	struct rlimit locked;
 	uint64_t others = cpus * (SIDEBAND_RING_BYTES + 2 * page);
 
-	if (capabilities_has(CAP_IPC_LOCK) || getrlimit(RLIMIT_MEMLOCK, &locked) < 0 ||
+	if (may_raise(CAP_IPC_LOCK) || getrlimit(RLIMIT_MEMLOCK, &locked) < 0 ||
 	    locked.rlim_cur > SAMPLE_RINGS_MAX_BYTES + others)
 		return SAMPLE_RINGS_MAX_BYTES;
 	return locked.rlim_cur > others ? locked.rlim_cur - others : 0;
@@ -156,7 +200,7 @@ wanted_ring_size(const struct opening *opening, uint64_t page)
 	uint64_t budget = ring_budget(cpus, page);
 	uint32_t size = SAMPLE_RING_MIN_BYTES;
 
-	while (size < bytes && size < SAMPLE_RING_MAX_BYTES && 2 * size * cpus <= budget)
+	while (size < bytes && size < opening->policy.max_ring_bytes && 2 * size * cpus <= budget)
 		size *= 2;
 	return size;
 }
@@ -169,17 +213,20 @@ map_rings(struct opening *opening)
 {
 	static void *mapped[MAX_RINGS];
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	int result = -EPERM;
 
+	if (may_raise(CAP_IPC_LOCK))
+		raise_only(CAP_IPC_LOCK); /* root's services share one budget otherwise */
 	for (uint32_t size = wanted_ring_size(opening, page); size >= SAMPLE_RING_MIN_BYTES; size /= 2) {
 		for (uint32_t i = 0; i < opening->rings.count; i++)
 			if (opening->rings.about[i].event != EVENT_SIDEBAND)
 				opening->rings.about[i].data_size = size;
 
-		int result = map_all(mapped, &opening->rings, page);
+		result = map_all(mapped, &opening->rings, page);
 		if (result == 0)
 			return;
 		if (result != -EPERM && result != -ENOMEM)
 			die(FAILURE_SETUP, -result);
 	}
-	die(FAILURE_LOCKED_MEMORY, EPERM);
+	die(FAILURE_LOCKED_MEMORY, -result); /* ENOMEM: it is not the locked memory that is short */
 }

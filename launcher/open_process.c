@@ -1,5 +1,5 @@
 /* Makes the opener's process its own: descriptors, signals, timers and limits are not what a hostile
- * caller left, and the fence is on before anything is read. */
+ * caller left, no capability is in effect, and the fence is on before anything is read. */
 
 #include "launcher/opener.h"
 
@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include "launcher/forbidden.h"
 
 /* A perf descriptor numbered 0-2 would be somebody's standard output one exec later. */
 static void
@@ -63,11 +65,14 @@ make_process_sane(struct opening *opening)
 	set_limits();
 	umask(077);
 	opening->parent = getppid();
+	opening->capability = NO_CAPABILITY;
+	opening->caller_has_no_new_privs = prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1;
 }
 
 void
 install_fence(void)
 {
+	raise_only(NO_CAPABILITY);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die(FAILURE_SANDBOX, errno);
 

@@ -8,18 +8,6 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
-bool
-capabilities_has(int capability)
-{
-	cap_flag_value_t value = CAP_CLEAR;
-	cap_t now = cap_get_proc();
-
-	if (now)
-		cap_get_flag(now, capability, CAP_EFFECTIVE, &value);
-	cap_free(now);
-	return value == CAP_SET;
-}
-
 static bool
 is_empty(void)
 {
@@ -32,12 +20,14 @@ is_empty(void)
 	return empty;
 }
 
-/* First, while CAP_SETPCAP may still be there. Numbers the kernel does not know are EINVAL. */
+/* First, while CAP_SETPCAP may still be there. Numbers the kernel does not know are EINVAL; where it says yes
+ * to everything, the set is as wide as the kernel's type. */
 static void
 empty_bounding_set(void)
 {
-	for (unsigned long capability = 0; prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0; capability++)
-		continue;
+	for (unsigned long capability = 0; capability < 64; capability++)
+		if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0)
+			return;
 }
 
 int
