@@ -20,6 +20,7 @@ static int
 run_supervisor(void)
 {
 	(void)setsid(); /* EPERM: already a leader, which is as good */
+	harden_leave_keyring();
 	return supervisor_main();
 }
 
@@ -31,9 +32,9 @@ main(int argc, char **argv)
 		int (*run)(void);
 	} roles[] = {{"supervisor", run_supervisor}, {"unwinder", run_unwinder}};
 
-	for (size_t i = 0; argc == 2 && i < sizeof(roles) / sizeof(roles[0]); i++)
+	for (size_t i = 0; argc == 3 && i < sizeof(roles) / sizeof(roles[0]); i++)
 		if (strcmp(argv[1], roles[i].name) == 0)
-			return harden_process() < 0 || roles[i].run() < 0 ? 1 : 0;
+			return harden_process(argv[2]) < 0 || roles[i].run() < 0 ? 1 : 0;
 	dprintf(STDERR_FILENO, "ddprof-worker: started by ddprof-launch, not by hand\n");
 	return 2;
 }

@@ -8,12 +8,12 @@
 #include "ipc/rings.h"
 #include "policy/events.h"
 #include "worker/base/harden.h"
+#include "worker/base/seal.h"
 #include "worker/perf/merge.h"
 #include "worker/perf/record.h"
 #include "worker/process/journal.h"
 #include "worker/process/processes.h"
 #include "worker/profile/profile.h"
-#include "worker/profile/seal.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -502,7 +502,7 @@ write_profile(struct unwinder_role *role, int64_t end_ns)
 	};
 	int result = profile_write(role->profile, &header, describe_mapping, role, fd);
 	if (result == 0)
-		result = profile_seal(fd);
+		result = memfd_seal(fd);
 	return result < 0 ? result : take_fd(&fd);
 }
 

@@ -132,6 +132,42 @@ class Invariants(unittest.TestCase):
 
         self.for_each_user(check)
 
+    def test_sandbox_report(self):
+        """argv[2] of each process is what `--attest` reads; here the kernel is asked what it can give."""
+        landlock = support.libc.syscall(444, None, 0, 1)  # landlock_create_ruleset: its version
+        expected = {"mdwe": "on" if support.libc.prctl(66, 0, 0, 0, 0) >= 0 else "none", "keyring": "own"}
+
+        def check(session):
+            for name, pid in session.roles.items():
+                line = support.arguments(pid)
+                self.assertEqual((len(line), line[1], len(line[2])), (3, name, 40))
+                found = dict(word.split("=") for word in line[2].split())
+                none = name == "supervisor" or landlock < 1
+                self.assertEqual(found, {"landlock": "none" if none else str(min(landlock, 10)), **expected}, name)
+
+        self.for_each_user(check)
+
+    def test_rings_are_not_in_core_files(self):
+        """The only memory that holds stack bytes; the kernel excludes it ("dd"), and no copy is made of it."""
+
+        def check(session):
+            for name in ("supervisor", "unwinder"):
+                maps = support.read_text(f"/proc/{session.roles[name]}/smaps")
+                rings = re.findall(r"(?ms)^\S+ \S+ \S+ \S+ \S+ +anon_inode:\[perf_event\]$.*?^VmFlags: (.*?)$", maps)
+                self.assertEqual(len(rings), 2 * os.cpu_count(), name)
+                for flags in rings:
+                    self.assertIn("dd", flags.split(), name)
+
+        self.run_session(check)
+
+    def test_roles_start_nothing(self):
+        def check(session):
+            for name, pid in session.roles.items():
+                if name != "supervisor":
+                    self.assertRegex(support.read_text(f"/proc/{pid}/limits"), r"(?m)^Max processes +0 +0 ", name)
+
+        self.run_session(check)
+
     def test_opener_is_gone(self):
         def check(session):
             left = [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if support.comm(pid) == "ddprof-perf-ope"
@@ -145,7 +181,9 @@ class Invariants(unittest.TestCase):
         for name in os.listdir(support.LIBEXEC):
             mode = os.stat(os.path.join(support.LIBEXEC, name)).st_mode & 0o7777
             self.assertEqual(mode & 0o6022, 0, name)
-            if name != "ddprof-perf-open":  # which the kernel makes non-dumpable as soon as it carries a privilege
+            # not the opener, which the kernel makes non-dumpable as soon as it carries a privilege, nor the auditor's
+            # commands, which know nothing that their user does not
+            if name not in ("ddprof-perf-open", "ddprof-audit"):
                 self.assertEqual(mode, 0o711, f"{name}: users must not read it, or its process starts dumpable")
 
     def test_memory_maps(self):

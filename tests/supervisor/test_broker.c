@@ -7,6 +7,7 @@
 #include "tests/support/descriptors.h"
 #include "tests/support/folder.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,6 +43,16 @@ finish(void **state)
 	broker_free(broker);
 	test_folder_remove(&folder);
 	return count_descriptors() == descriptors_before ? 0 : -1;
+}
+
+/* What the broker takes for an ELF file: the magic, then anything. */
+static void
+put_elf(const char *name, const char *text)
+{
+	char content[100];
+
+	snprintf(content, sizeof(content), ELFMAG "%s", text);
+	test_folder_put(&folder, name, content);
 }
 
 static uint64_t
@@ -91,8 +102,9 @@ expect_content(int fd, const char *text)
 	char content[100] = "";
 
 	assert_true(fd >= 0);
-	assert_int_equal(pread(fd, content, sizeof(content) - 1, 0), strlen(text));
-	assert_string_equal(content, text);
+	assert_int_equal(pread(fd, content, sizeof(content) - 1, 0), SELFMAG + strlen(text));
+	assert_memory_equal(content, ELFMAG, SELFMAG);
+	assert_string_equal(content + SELFMAG, text);
 }
 
 /* The path of a file of the test as this process itself sees it. */
@@ -109,7 +121,7 @@ static void
 test_as_the_target_sees_it(void **state)
 {
 	(void)state;
-	test_folder_put(&folder, "77/root/lib/a", "in the container");
+	put_elf("77/root/lib/a", "in the container");
 	int fd = open_mapping("/lib/a", inode_of("77/root/lib/a"), 0);
 	expect_content(fd, "in the container");
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -123,9 +135,9 @@ test_target_before_own(void **state)
 	char both[300];
 
 	(void)state;
-	test_folder_put(&folder, "own/a", "ours");
+	put_elf("own/a", "ours");
 	snprintf(both, sizeof(both), "77/root%s", own_path("own/a"));
-	test_folder_put(&folder, both, "theirs");
+	put_elf(both, "theirs");
 	expect_content(open_mapping(own_path("own/a"), 0, 1),
 		       "theirs"); /* the build id is the unwinder's to check */
 	expect_content(open_mapping(own_path("own/a"), inode_of(both), 0), "theirs");
@@ -138,7 +150,7 @@ static void
 test_own_path(void **state)
 {
 	(void)state;
-	test_folder_put(&folder, "own/a", "ours");
+	put_elf("own/a", "ours");
 	expect_content(open_mapping(own_path("own/a"), inode_of("own/a"), 0), "ours");
 	assert_int_equal(open_mapping(own_path("own/a"), inode_of("own/a") + 1, 0), -ESTALE);
 	assert_int_equal(open_mapping(own_path("own/b"), 1, 0), -ENOENT);
@@ -147,25 +159,81 @@ test_own_path(void **state)
 static void
 test_only_regular_files(void **state)
 {
+	struct stat device;
+
 	(void)state;
-	test_folder_put(&folder, "77/root/folder/x", "");
-	test_folder_put(&folder, "own/folder/x", "");
+	assert_int_equal(stat("/dev/null", &device), 0);
+	put_elf("77/root/folder/x", "");
+	put_elf("own/folder/x", "");
 	assert_int_equal(mkfifoat(folder.fd, "own/fifo", 0600), 0);
 	assert_int_equal(mkfifoat(folder.fd, "77/root/fifo", 0600), 0);
-	assert_int_equal(symlinkat("/dev/null", folder.fd, "own/device"), 0);
-	assert_int_equal(symlinkat("loop", folder.fd, "own/loop"), 0);
 	/* with the right inode, and with a build id, which would ask for no inode */
 	for (uint8_t build_id = 0; build_id < 2; build_id++) {
 		assert_int_equal(open_mapping(own_path("own/folder"), inode_of("own/folder"), build_id),
 				 -EINVAL);
 		assert_int_equal(open_mapping(own_path("own/fifo"), inode_of("own/fifo"), build_id), -EINVAL);
-		assert_int_equal(open_mapping(own_path("own/device"), inode_of("own/device"), build_id),
-				 -EINVAL);
+		assert_int_equal(open_mapping("/dev/null", device.st_ino, build_id), -EINVAL);
 		assert_true(open_mapping("/folder", inode_of("77/root/folder"), build_id) < 0);
 		assert_true(open_mapping("/fifo", inode_of("77/root/fifo"), build_id) < 0); /* and at once */
-		assert_int_equal(open_mapping(own_path("own/loop"), 0, build_id), -ELOOP);
 	}
 	assert_int_equal(count_descriptors(), descriptors_before + 1);
+}
+
+/* A document, a key or a script is nobody's mapping, and an empty file has no first bytes. */
+static void
+test_only_elf_files(void **state)
+{
+	static const char *const texts[] = {"",
+					    "\x7f",
+					    "\x7f"
+					    "EL",
+					    "\x7f"
+					    "ELG",
+					    "#!/bin/sh\n",
+					    "-----BEGIN"};
+	char name[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		snprintf(name, sizeof(name), "own/%zu", i);
+		test_folder_put(&folder, name, texts[i]);
+		for (uint8_t build_id = 0; build_id < 2; build_id++)
+			assert_int_equal(open_mapping(own_path(name), inode_of(name), build_id), -EINVAL);
+	}
+	put_elf("own/elf", "");
+	expect_content(open_mapping(own_path("own/elf"), inode_of("own/elf"), 0), "");
+}
+
+/* The kernel names a mapping by its resolved path: no link is ever on it, whoever made the link, and one of
+ * /proc leads out of what we look into. */
+static void
+test_no_link_is_followed(void **state)
+{
+	char through[400];
+
+	(void)state;
+	put_elf("secret/a", "x");
+	put_elf("77/root/lib/a", "x");
+	assert_int_equal(symlinkat("a", folder.fd, "77/root/lib/link"), 0);
+	assert_int_equal(symlinkat("lib", folder.fd, "77/root/folder"), 0);
+	assert_int_equal(symlinkat(own_path("secret"), folder.fd, "77/root/absolute"), 0);
+	assert_int_equal(symlinkat("../../secret", folder.fd, "77/root/up"), 0);
+	assert_int_equal(symlinkat("a", folder.fd, "secret/link"), 0);
+	assert_true(open_mapping("/lib/a", 0, 1) >= 0);
+	for (uint8_t build_id = 1; build_id < 3; build_id++) {
+		assert_true(open_mapping("/lib/link", inode_of("77/root/lib/a"), build_id) < 0);
+		assert_true(open_mapping("/folder/a", inode_of("77/root/lib/a"), build_id) < 0);
+		assert_true(open_mapping("/absolute/a", inode_of("secret/a"), build_id) < 0);
+		assert_true(open_mapping("/up/a", inode_of("secret/a"), build_id) < 0);
+		assert_true(open_mapping("/lib/../../../secret/a", inode_of("secret/a"), build_id) < 0);
+		assert_true(open_mapping("/lib/./a", inode_of("77/root/lib/a"), build_id) < 0);
+		assert_int_equal(open_mapping(own_path("secret/link"), inode_of("secret/a"), build_id),
+				 -ELOOP);
+		snprintf(through, sizeof(through), "/proc/%d/root%s", (int)getpid(), own_path("secret/a"));
+		assert_int_equal(open_mapping(through, inode_of("secret/a"), build_id), -ENOTDIR);
+		snprintf(through, sizeof(through), "/proc/%d/exe", (int)getpid());
+		assert_int_equal(open_mapping(through, 0, build_id), -ELOOP);
+	}
 }
 
 static void
@@ -174,8 +242,8 @@ test_broken_requests(void **state)
 	struct open_mapping request;
 
 	(void)state;
-	test_folder_put(&folder, "77/root/a", "x");
-	test_folder_put(&folder, "77/rootless", "x");
+	put_elf("77/root/a", "x");
+	put_elf("77/rootless", "x");
 	assert_int_equal(open_mapping("a", inode_of("77/root/a"), 0), -EINVAL);
 	assert_int_equal(open_mapping("less", inode_of("77/rootless"), 0), -EINVAL);
 	assert_int_equal(open_mapping("", 0, 0), -EINVAL);
@@ -206,8 +274,8 @@ static void
 test_known_files_only(void **state)
 {
 	(void)state;
-	test_folder_put(&folder, "77/root/a", "a1");
-	test_folder_put(&folder, "77/root/b", "b");
+	put_elf("77/root/a", "a1");
+	put_elf("77/root/b", "b");
 	assert_int_equal(open_known("/a", ""), -ENOENT);
 	assert_int_equal(open_known("/a", HEX_1), -ENOENT);
 	int first = open_mapping("/a", 0, 1);
@@ -220,7 +288,7 @@ test_known_files_only(void **state)
 
 	/* replaced on disk: two files of one name, told apart by what was mapped */
 	assert_int_equal(unlinkat(folder.fd, "77/root/a", 0), 0);
-	test_folder_put(&folder, "77/root/a", "a2");
+	put_elf("77/root/a", "a2");
 	int second = open_mapping("/a", 0, 2);
 	assert_int_not_equal(second, first);
 	expect_content(open_known("/a", HEX_1), "a1");
@@ -233,7 +301,7 @@ static void
 test_known_by_inode(void **state)
 {
 	(void)state;
-	test_folder_put(&folder, "77/root/a", "a");
+	put_elf("77/root/a", "a");
 	int fd = open_mapping("/a", inode_of("77/root/a"), 0);
 	assert_true(fd >= 0);
 	assert_int_equal(open_known("/a", HEX_1), fd);
@@ -246,8 +314,8 @@ static void
 test_asked_again_after_deletion(void **state)
 {
 	(void)state;
-	test_folder_put(&folder, "77/root/a", "by id");
-	test_folder_put(&folder, "77/root/b", "by inode");
+	put_elf("77/root/a", "by id");
+	put_elf("77/root/b", "by inode");
 	uint64_t inode = inode_of("77/root/b");
 	assert_true(open_mapping("/a", 0, 1) >= 0);
 	assert_true(open_mapping("/b", inode, 0) >= 0);
@@ -268,12 +336,12 @@ test_asked_again_after_replacement(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		test_folder_put(&folder, "77/root/a", i ? "second" : "first");
+		put_elf("77/root/a", i ? "second" : "first");
 		inode[i] = inode_of("77/root/a");
 		assert_true(open_mapping("/a", inode[i], 0) >= 0);
 		assert_int_equal(renameat(folder.fd, "77/root/a", folder.fd, i ? "old2" : "old1"), 0);
 	}
-	test_folder_put(&folder, "77/root/a", "third");
+	put_elf("77/root/a", "third");
 	assert_true(open_mapping("/a", 0, 3) >= 0);
 	assert_int_equal(unlinkat(folder.fd, "77/root/a", 0), 0);
 	expect_content(open_mapping("/a", inode[0], 0), "first");
@@ -291,17 +359,18 @@ test_asked_again_after_replacement(void **state)
 static void
 test_files_of_the_kernel(void **state)
 {
-	static const char *const paths[] = {"/proc/self/mem", "/proc/self/maps", "/proc/self/environ"};
+	static const char *const names[] = {"mem", "maps", "environ"};
+	char path[64];
 	struct stat status;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
-		assert_int_equal(stat(paths[i], &status), 0);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", (int)getpid(), names[i]);
+		assert_int_equal(stat(path, &status), 0);
 		assert_true(S_ISREG(status.st_mode));
-		assert_int_equal(open_mapping(paths[i], status.st_ino, 0), -EINVAL);
-		assert_int_equal(open_mapping(paths[i], 0, 1),
-				 -EINVAL); /* by build id, which we cannot check */
-		assert_int_equal(open_known(paths[i], ""), -ENOENT);
+		assert_int_equal(open_mapping(path, status.st_ino, 0), -EINVAL);
+		assert_int_equal(open_mapping(path, 0, 1), -EINVAL); /* by build id, which we cannot check */
+		assert_int_equal(open_known(path, ""), -ENOENT);
 	}
 }
 
@@ -312,13 +381,13 @@ test_places_in_order(void **state)
 	struct open_mapping request;
 
 	(void)state;
-	test_folder_put(&folder, "77/exe", "executed");
+	put_elf("77/exe", "executed");
 	expect_content(open_mapping("/gone", inode_of("77/exe"), 0), "executed");
 	assert_int_equal(found_at, 2);
 	assert_int_equal(open_mapping("/gone", inode_of("77/exe") + 1, 0),
 			 -ENOENT); /* the path's own error */
 
-	test_folder_put(&folder, "77/root/replaced", "another");
+	put_elf("77/root/replaced", "another");
 	expect_content(open_mapping("/replaced", 0, 1), "another");
 	assert_int_equal(found_at, 0);
 	request = request_for("/replaced", 0, 1);
@@ -344,7 +413,7 @@ test_least_recently_used_goes(void **state)
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	if (limit.rlim_cur < BROKER_MAX_FILES + 64)
 		skip();
-	test_folder_put(&folder, "77/root/f0", "f0");
+	put_elf("77/root/f0", "f0");
 	for (unsigned i = 1; i < BROKER_MAX_FILES + 3; i++) {
 		snprintf(path, sizeof(path), "77/root/f%u", i);
 		assert_int_equal(linkat(folder.fd, "77/root/f0", folder.fd, path, 0), 0);
@@ -376,7 +445,7 @@ test_no_proc(void **state)
 	struct open_mapping request;
 
 	(void)state;
-	test_folder_put(&folder, "own", "ours");
+	put_elf("own", "ours");
 	request = request_for(own_path("own"), inode_of("own"), 0);
 	expect_content(broker_open_mapping(blind, &request, &found_at), "ours");
 	broker_free(blind);
@@ -393,6 +462,8 @@ main(void)
 		BROKER_TEST(test_target_before_own),
 		BROKER_TEST(test_own_path),
 		BROKER_TEST(test_only_regular_files),
+		BROKER_TEST(test_only_elf_files),
+		BROKER_TEST(test_no_link_is_followed),
 		BROKER_TEST(test_broken_requests),
 		BROKER_TEST(test_known_files_only),
 		BROKER_TEST(test_known_by_inode),

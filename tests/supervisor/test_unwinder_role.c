@@ -117,10 +117,11 @@ write_sample(uint32_t pid, uint64_t pc)
 static void
 run_role(int control, int broker)
 {
+	char report[] = SANDBOX_REPORT_BLANK;
 	int high_control = fcntl(control, F_DUPFD, 100), high_broker = fcntl(broker, F_DUPFD, 100);
 
 	if (place_fd(high_control, FD_CONTROL) < 0 || place_fd(high_broker, FD_BROKER) < 0 ||
-	    close_range(FD_BROKER + 1, ~0u, 0) < 0 || harden_process() < 0)
+	    close_range(FD_BROKER + 1, ~0u, 0) < 0 || harden_process(report) < 0)
 		syscall(SYS_exit_group, 99);
 	syscall(SYS_exit_group, unwinder_main() < 0);
 }

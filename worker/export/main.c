@@ -3,6 +3,7 @@
 #include "ipc/channel.h"
 #include "ipc/fd.h"
 #include "worker/base/harden.h"
+#include "worker/base/seal.h"
 #include "worker/export/file.h"
 #include "worker/export/file_name.h"
 
@@ -12,7 +13,7 @@
 
 #define START_TIMEOUT_MS 5000
 
-/* The supervisor checked the strings of the configuration; it is sealed since. */
+/* The supervisor checked the strings of the configuration; sealed, it is the same since. */
 static int
 receive_config(struct worker_config *ret)
 {
@@ -24,6 +25,9 @@ receive_config(struct worker_config *ret)
 	if (!message_expect(&message, MESSAGE_START, 0, 1))
 		return -EBADMSG;
 	OWNED_FD config = message_take_fd(&message, 0);
+	result = memfd_check_sealed(config);
+	if (result < 0)
+		return result;
 	return pread(config, ret, sizeof(*ret), 0) == (ssize_t)sizeof(*ret) ? 0 : -EBADMSG;
 }
 
@@ -36,10 +40,13 @@ export_one(const struct worker_config *config, struct message *message)
 	if (!head)
 		return -EBADMSG;
 	OWNED_FD profile = message_take_fd(message, 0);
+	int result = memfd_check_sealed(profile);
+	if (result < 0)
+		return result;
 	written.sequence = head->sequence;
 	export_file_name(config->service, config->target_pid, head->end_ns, head->sequence, written.name,
 			 sizeof(written.name));
-	int result = export_file(FD_OUTPUT, written.name, profile, &written.bytes);
+	result = export_file(FD_OUTPUT, written.name, profile, &written.bytes);
 	written.error = result < 0 ? -result : 0;
 	return channel_send(FD_CONTROL, MESSAGE_WRITTEN, &written, sizeof(written), NULL, 0);
 }
@@ -64,11 +71,11 @@ serve(void)
 int
 main(int argc, char **argv)
 {
-	if (argc != 2 || strcmp(argv[1], "exporter") != 0) {
+	if (argc != 3 || strcmp(argv[1], "exporter") != 0) {
 		dprintf(STDERR_FILENO, "ddprof-exporter: started by ddprof-launch, not by hand\n");
 		return 2;
 	}
-	int result = harden_process();
+	int result = harden_process(argv[2]);
 	if (result == 0)
 		result = harden_role_start();
 	if (result == 0)

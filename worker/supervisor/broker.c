@@ -5,7 +5,9 @@
 
 #include "ipc/fd.h"
 
+#include <elf.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,19 +76,73 @@ is_sane(const struct open_mapping *request)
 	       request->build_id_size <= MAX_BUILD_ID;
 }
 
-/* Opens and checks one candidate. O_NONBLOCK: a FIFO at that path must not hold us up. The device number
- * is not compared: overlayfs and btrfs report another one in stat(2) than the kernel gives perf. */
+/* O_NONBLOCK: a FIFO at that path must not hold us up. */
+#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
+#define FOLDER_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
+
+/* Cuts the next name off a path; -EINVAL at its end and for names that only a made-up path has. */
 static int
-open_candidate(int directory, const char *path, const struct open_mapping *request)
+next_name(const char **path, char ret_name[static NAME_MAX + 1])
+{
+	const char *start = *path + strspn(*path, "/");
+	size_t length = strcspn(start, "/");
+
+	if (length == 0 || length > NAME_MAX || strncmp(start, "..", length) == 0)
+		return -EINVAL;
+	memcpy(ret_name, start, length);
+	ret_name[length] = 0;
+	*path = start + length;
+	return 0;
+}
+
+/* Opens a path below a folder and follows no link on the way, least of all one of /proc: the kernel names
+ * mappings by their resolved path, so a link is not what was mapped. Name by name, because openat2(2), which
+ * could do it at once, takes its flags where our filter cannot see that they only read. */
+static int
+open_below(int folder, const char *path)
+{
+	char name[NAME_MAX + 1];
+	OWNED_FD at = folder;
+
+	if (at < 0)
+		return -errno;
+	for (;;) {
+		int result = next_name(&path, name);
+		if (result < 0)
+			return result;
+		int fd = openat(at, name, O_NOFOLLOW | (*path ? FOLDER_FLAGS : READ_FLAGS));
+		if (fd < 0)
+			return -errno;
+		if (!*path)
+			return fd;
+		close_fd(&at);
+		at = fd;
+	}
+}
+
+static bool
+is_elf(int fd)
+{
+	char magic[SELFMAG];
+
+	return pread(fd, magic, sizeof(magic), 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
+}
+
+/* Takes a candidate, or closes it: an unwinder that was taken over gets programs and libraries through us,
+ * not documents, keys or devices. /proc/PID/mem and its like call themselves regular files, of no size. The
+ * device number is not compared: overlayfs and btrfs report another one in stat(2) than the kernel gives
+ * perf. */
+static int
+check_candidate(int candidate, const struct open_mapping *request)
 {
 	struct stat status;
-	OWNED_FD fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	OWNED_FD fd = candidate;
 
-	if (fd < 0 || fstat(fd, &status) < 0)
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &status) < 0)
 		return -errno;
-	/* /proc/PID/mem and its like call themselves regular files, of no size: no mapping is of them, and an
-	 * unwinder that was taken over must not get at another process through us */
-	if (!S_ISREG(status.st_mode) || status.st_size == 0)
+	if (!S_ISREG(status.st_mode) || status.st_size == 0 || !is_elf(fd))
 		return -EINVAL;
 	if (request->build_id_size == 0 && status.st_ino != request->inode)
 		return -ESTALE;
@@ -106,17 +162,19 @@ enum candidate {
 static int
 open_at(const struct broker *broker, const struct open_mapping *request, enum candidate candidate)
 {
-	char path[32 + MAX_PATH_BYTES];
+	char path[32];
+	int fd;
 
 	switch (candidate) {
 	case CANDIDATE_TARGET_PATH:
-		snprintf(path, sizeof(path), "%u/root%s", request->pid, request->path);
-		return open_candidate(broker->proc, path, request);
+		snprintf(path, sizeof(path), "%u/root", request->pid);
+		return open_below(openat(broker->proc, path, FOLDER_FLAGS), request->path);
 	case CANDIDATE_OWN_PATH:
-		return open_candidate(AT_FDCWD, request->path, request);
+		return open_below(open("/", FOLDER_FLAGS), request->path);
 	default:
 		snprintf(path, sizeof(path), "%u/exe", request->pid);
-		return open_candidate(broker->proc, path, request);
+		fd = openat(broker->proc, path, READ_FLAGS);
+		return fd < 0 ? -errno : fd;
 	}
 }
 
@@ -127,7 +185,7 @@ open_fresh(const struct broker *broker, const struct open_mapping *request, uint
 	int result = -ENOENT;
 
 	for (uint32_t i = request->first_candidate; i < CANDIDATE_COUNT; i++) {
-		int fd = open_at(broker, request, i);
+		int fd = check_candidate(open_at(broker, request, i), request);
 
 		*ret_candidate = i;
 		if (fd >= 0)

@@ -1,6 +1,6 @@
 #pragma once
-/* Opens files for roles that may not: read-only, as the caller, only regular files behind executable
- * mappings, and only the file that was mapped. */
+/* Opens files for roles that may not: read-only, as the caller, only ELF files behind executable mappings,
+ * reached without a symbolic link, and only the file that was mapped. */
 
 #include "ipc/protocol.h"
 

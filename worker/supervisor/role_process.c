@@ -4,6 +4,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
+#include "worker/base/harden.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -32,7 +33,7 @@ static _Noreturn void
 become_role(enum role role, int control, int second)
 {
 	const char *path = programs[role].path;
-	const char *const argv[] = {strrchr(path, '/') + 1, programs[role].argument, NULL};
+	const char *const argv[] = {strrchr(path, '/') + 1, programs[role].argument, harden_report(), NULL};
 	char *const envp[] = {NULL};
 
 	if (place_fd(control, FD_CONTROL) == 0 && place_fd(second, FD_BROKER) == 0 &&

@@ -4,6 +4,7 @@
 
 #include "ipc/failure.h"
 #include "ipc/fd.h"
+#include "worker/base/seal.h"
 #include "worker/supervisor/container_id.h"
 
 #include <errno.h>
@@ -29,11 +30,8 @@ is_terminated_config(const struct worker_config *config)
 static int
 read_config(struct session *session)
 {
-	int seals = fcntl(session->config_fd, F_GET_SEALS);
-
-	if (seals < 0 || !(seals & F_SEAL_WRITE))
-		return -EBADMSG;
-	if (pread(session->config_fd, &session->config, sizeof(session->config), 0) !=
+	if (memfd_check_sealed(session->config_fd) < 0 ||
+	    pread(session->config_fd, &session->config, sizeof(session->config), 0) !=
 		    (ssize_t)sizeof(session->config) ||
 	    !is_terminated_config(&session->config))
 		return -EBADMSG;
@@ -151,6 +149,14 @@ prepare(struct session *session)
 	return take_signals(session);
 }
 
+/* An opener that gives up says so to the launcher itself, before us: this one was killed. */
+static int
+opener_died(int *ret_error)
+{
+	*ret_error = 0;
+	return FAILURE_OPENER_DIED;
+}
+
 int
 session_receive(struct session *session, int *ret_error)
 {
@@ -159,6 +165,8 @@ session_receive(struct session *session, int *ret_error)
 	int result = receive_setup(session);
 	if (result == 0)
 		result = ring_set_receive(FD_HANDOVER, &session->ring_set, HANDOVER_TIMEOUT_MS);
+	if (result == -EPIPE)
+		return opener_died(ret_error);
 	if (result == 0)
 		result = prepare(session);
 	*ret_error = -result;
@@ -175,6 +183,8 @@ session_take_over(struct session *session, int *ret_error)
 	if (result == 0)
 		result = channel_send(FD_HANDOVER, MESSAGE_MAPPED, &mapped, sizeof(mapped), NULL, 0);
 	close(FD_HANDOVER);
+	if (result == -EPIPE)
+		return opener_died(ret_error);
 	*ret_error = -result;
 	return result == 0 ? FAILURE_NONE : mapped.failure ? (int)mapped.failure : FAILURE_WORKER_DIED;
 }

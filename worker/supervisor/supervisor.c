@@ -8,6 +8,8 @@
 #include "ipc/summary.h"
 #include "policy/events.h"
 #include "worker/base/harden.h"
+#include "worker/base/seal.h"
+#include "worker/supervisor/installation.h"
 #include "worker/supervisor/session.h"
 
 #include <errno.h>
@@ -244,10 +246,28 @@ kill_overdue_roles(struct session *session)
 			 role_process_name(roles[i]));
 		roles[i]->deadline_ms = 0;
 		role_process_kill(roles[i]);
+		if (session->phase == PHASE_STARTING) {
+			answer_launcher(session, FAILURE_NO_ANSWER, 0);
+			session->phase = PHASE_OVER;
+		}
 	}
 }
 
 /* ---- messages ---- */
+
+/* Only a warning: who installs under his own account owns the files, and can always read them. */
+static void
+warn_about_installation(const struct session *session)
+{
+	const char *program = getuid() == 0 ? NULL : installation_find_readable();
+
+	if (program)
+		log_line(
+			&session->log, LOG_LEVEL_WARN,
+			"%s can be read by this user, so that any of his processes can look into it while it "
+			"starts; to mend that: chmod 0711 %s",
+			program, program);
+}
 
 static bool
 take_ready(struct session *session, struct role_process *role, struct message *message)
@@ -264,6 +284,7 @@ take_ready(struct session *session, struct role_process *role, struct message *m
 		session->symbolizer.next_start_ms = session->exporter.next_start_ms =
 			now_ms() + LATE_START_MS;
 		answer_launcher(session, FAILURE_NONE, 0);
+		warn_about_installation(session); /* nobody waits for us any more */
 	} else if (session->phase == PHASE_FINISHING) {
 		send_finish(session); /* its predecessor died before it could finish */
 	}
@@ -277,13 +298,16 @@ take_profile(struct session *session, struct role_process *role, struct message 
 
 	if (!head)
 		return false;
+	OWNED_FD profile = message_take_fd(message, 0);
+	if (memfd_check_sealed(profile) < 0)
+		return false;
 	role->deadline_ms = 0;
 	session->restarts = 0;
 	session->next_sequence = head->sequence + 1;
 	session->period_start_ns = head->end_ns;
 	session->kernel_count_ns = head->kernel_count_ns;
 	session->kernel_lost = head->kernel_lost;
-	pipeline_add(session->pipeline, head, message_take_fd(message, 0));
+	pipeline_add(session->pipeline, head, take_fd(&profile));
 	if (head->is_last)
 		begin_delivery(session);
 	return true;
@@ -303,8 +327,11 @@ take_journal(struct session *session, struct role_process *role, struct message 
 static bool
 take_symbolised(struct session *session, struct role_process *role, struct message *message)
 {
-	return message_expect(message, MESSAGE_PROFILE, 0, 1) &&
-	       pipeline_symbolised(session->pipeline, role, message_take_fd(message, 0)) == 0;
+	if (!message_expect(message, MESSAGE_PROFILE, 0, 1))
+		return false;
+	OWNED_FD profile = message_take_fd(message, 0);
+	return memfd_check_sealed(profile) == 0 &&
+	       pipeline_symbolised(session->pipeline, role, take_fd(&profile)) == 0;
 }
 
 static bool

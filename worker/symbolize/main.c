@@ -5,7 +5,7 @@
 #include "ipc/fd.h"
 #include "worker/base/harden.h"
 #include "worker/base/memory_file.h"
-#include "worker/profile/seal.h"
+#include "worker/base/seal.h"
 #include "worker/symbolize/symbolize.h"
 
 #include <errno.h>
@@ -45,9 +45,11 @@ static int
 symbolise(int profile)
 {
 	uint8_t *in = NULL, *out = NULL;
-	size_t in_size, out_size = 0;
-	int result = memory_file_read(profile, &in, &in_size);
+	size_t in_size = 0, out_size = 0;
+	int result = memfd_check_sealed(profile);
 
+	if (result == 0)
+		result = memory_file_read(profile, &in, &in_size);
 	if (result == 0)
 		result = symbolize_profile(in, in_size, ask_supervisor, NULL, &out, &out_size);
 	OWNED_FD fd = result < 0 ? -1 : memfd_create("ddprof-symbolised", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -56,7 +58,7 @@ symbolise(int profile)
 	if (result == 0)
 		result = memory_file_write(fd, out, out_size);
 	if (result == 0)
-		result = profile_seal(fd);
+		result = memfd_seal(fd);
 	free(in);
 	free(out);
 	return result < 0 ? result : take_fd(&fd);
@@ -86,11 +88,11 @@ serve(void)
 int
 main(int argc, char **argv)
 {
-	if (argc != 2 || strcmp(argv[1], "symbolizer") != 0) {
+	if (argc != 3 || strcmp(argv[1], "symbolizer") != 0) {
 		dprintf(STDERR_FILENO, "ddprof-symbolizer: started by ddprof-launch, not by hand\n");
 		return 2;
 	}
-	int result = harden_process();
+	int result = harden_process(argv[2]);
 	if (result == 0)
 		result = harden_role_start();
 	if (result == 0)
