@@ -1,12 +1,13 @@
 #pragma once
 /* The steps of ddprof-launch between its command line and the target's first instruction. None of them
- * changes anything the target will inherit. */
+ * changes anything the target will inherit, but for what --drop_caps promises. */
 
 #include "ipc/failure.h"
 #include "ipc/log.h"
 #include "launcher/options.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Where messages go, decided once (log_destination.c). Before the target runs, standard error will do
  * whatever it is; afterwards only `worker`. */
@@ -30,11 +31,21 @@ struct launch_outcome launch_start(const struct launch_options *options, const s
 void write_signals_ignore(void);
 void write_signals_restore(void);
 
-/* Becomes the command; returns only when it cannot be executed: 126 or 127, after saying so. `channel`
- * (or -1) is told first, so that no profile of nothing is written. */
-int target_execute(char *const command[], const struct log *log, int channel);
+/* Whether the caller has all that --keep_cap names: 0, or -EPERM after saying what it does not have. */
+int target_check_kept(const struct launch_options *options, const struct log *log);
+
+/* What --drop_caps takes from the calling process, for ever: all capabilities but `kept` (a mask as in
+ * policy/kept_capabilities.h), privileges to come (no_new_privs), and the calls that policy/syscalls.c
+ * refuses a target. Each is read back. 0, or -errno after saying what failed, with the rest untouched. */
+int target_lose_privileges(uint64_t kept, const struct log *log);
+
+/* Becomes the command, after the above if the options ask for it. Returns only when that is impossible, after
+ * saying so: 125, 126 or 127. `channel` (or -1) is told first, so that no profile of nothing is written. */
+int target_execute(const struct launch_options *options, char *const command[], const struct log *log,
+		   int channel);
 
 /* --wait: runs `launch` (which does not return) in a child in the same process group, forwards signals and
- * stops, waits for the last profile, and ends like the child ended. */
-int wait_for_target(const struct log_destination *log, const char *output,
+ * stops, waits for the last profile, and ends like the child ended. With --drop_caps it first loses what the
+ * child will lose. */
+int wait_for_target(const struct launch_options *options, const struct log_destination *log,
 		    int (*launch)(void *context, int wait_fd), void *context);

@@ -1,13 +1,19 @@
 /* ddprof-launch: reads its options, has the opener profile this very process, and becomes the target.
- * Whatever fails on the way, the target runs. */
+ * Whatever fails on the way, the target runs, unless --require or --drop_caps promised otherwise. */
 
+#include "ipc/channel.h"
 #include "launcher/event_grammar.h"
 #include "launcher/launch.h"
+#include "policy/kept_capabilities.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <unistd.h>
+
+#define AUDIT_MAX_ARGUMENTS 2 /* one more than any of the auditor's commands takes, for it to refuse */
 
 struct launch_plan {
 	const struct launch_options *options;
@@ -42,37 +48,66 @@ print_and_leave(const struct launch_options *options, bool has_command)
 	return true;
 }
 
+/* Another program answers the auditor: this one stays small. */
+static int
+become_auditor(const char *name, char *const arguments[])
+{
+	static char path[] = DDPROF_LIBEXECDIR "/ddprof-audit";
+	char *argv[AUDIT_MAX_ARGUMENTS + 3] = {path, (char *)(uintptr_t)name};
+	char sentence[640];
+
+	for (int i = 0; i < AUDIT_MAX_ARGUMENTS && arguments[i]; i++)
+		argv[i + 2] = arguments[i];
+	write_signals_restore();
+	execv(path, argv);
+	snprintf(sentence, sizeof(sentence),
+		 "cannot start %s: %s; install ddprof-launch again with the prefix it was built for", path,
+		 strerror(errno));
+	return complain(sentence);
+}
+
 static void
 explain(const struct launch_plan *plan, struct launch_outcome outcome)
 {
-	const char *reason = failure_reason(outcome.failure);
-	const char *colon = outcome.error ? ": " : "", *error = outcome.error ? strerror(outcome.error) : "";
+	char sentence[640];
 
+	failure_explain(sentence, sizeof(sentence), outcome.failure, outcome.error);
 	if (outcome.failure == FAILURE_OUTPUT)
-		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: %s '%s'%s%s; %s", reason,
-			 plan->options->output, colon, error, failure_fix(outcome.failure));
+		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: '%s': %s",
+			 plan->options->output, sentence);
 	else
-		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: %s%s%s; %s", reason, colon,
-			 error, failure_fix(outcome.failure));
+		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: %s", sentence);
 }
 
-/* Profiles if it can, then becomes the target. */
+/* Profiles if it can, then becomes the target. A waiting parent is told when there is nothing to wait for. */
 static int
 launch(void *context, int wait_fd)
 {
 	const struct launch_plan *plan = context;
+	struct launch_outcome outcome = {FAILURE_NONE, 0};
 	int channel = -1;
 
-	if (plan->profile) {
-		struct launch_outcome outcome = launch_start(plan->options, plan->log, wait_fd, &channel);
-
-		if (outcome.failure != FAILURE_NONE) {
-			explain(plan, outcome);
-			if (plan->options->require)
-				return LAUNCH_EXIT_FAILURE;
-		}
+	if (plan->profile)
+		outcome = launch_start(plan->options, plan->log, wait_fd, &channel);
+	if (channel < 0 && wait_fd >= 0)
+		(void)channel_send(wait_fd, MESSAGE_CANCEL, NULL, 0, NULL, 0);
+	if (outcome.failure != FAILURE_NONE) {
+		explain(plan, outcome);
+		if (plan->options->require)
+			return LAUNCH_EXIT_FAILURE;
 	}
-	return target_execute(plan->command, &plan->log->launcher, channel);
+	return target_execute(plan->options, plan->command, &plan->log->launcher, channel);
+}
+
+/* Set-uid, set-gid or with file capabilities. AT_SECURE alone is not it: a security module sets it on a
+ * change of domain too (getauxval(3)), which is no reason not to run a service. */
+static bool
+has_privileges_of_its_own(void)
+{
+	if (!getauxval(AT_SECURE))
+		return false;
+	return getuid() != geteuid() || getgid() != getegid() ||
+	       (getuid() != 0 && (capabilities_permitted() & ~capabilities_ambient()));
 }
 
 int
@@ -82,15 +117,16 @@ main(int argc, char **argv)
 	struct option_error error;
 	struct log_destination log;
 
-	if (getauxval(AT_SECURE))
+	if (has_privileges_of_its_own())
 		return complain("refusing to run with privileges of its own (set-uid or file capabilities): "
-				"they would "
-				"reach the target; give them to " DDPROF_LIBEXECDIR
+				"they would reach the target; give them to " DDPROF_LIBEXECDIR
 				"/ddprof-perf-open instead");
 	write_signals_ignore();
 	int result = options_parse(argc, argv, environ, &options, &error);
 	if (result < 0 && error.origin == OPTION_FROM_COMMAND_LINE)
 		return complain(error.text);
+	if (result == 0 && options.audit)
+		return become_auditor(options.audit, argv + options.command_index);
 	if (result == 0 && print_and_leave(&options, options.command_index < argc))
 		return 0;
 	if (options.command_index >= argc)
@@ -104,12 +140,14 @@ main(int argc, char **argv)
 	log_destination_open(&options, &log);
 	struct launch_plan plan = {&options, &log, argv + options.command_index,
 				   options.enabled && result == 0};
+	if (target_check_kept(&options, &log.launcher) < 0)
+		return LAUNCH_EXIT_FAILURE;
 	if (result < 0) {
 		log_line(&log.launcher, LOG_LEVEL_ERROR, "not profiling: %s", error.text);
 		if (options.require)
 			return LAUNCH_EXIT_FAILURE;
 	}
 	if (options.wait)
-		return wait_for_target(&log, options.output, launch, &plan);
+		return wait_for_target(&options, &log, launch, &plan);
 	return launch(&plan, -1);
 }

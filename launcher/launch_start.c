@@ -20,12 +20,24 @@
 
 #define ANSWER_TIMEOUT_MS 5000
 
-/* Running out of descriptors looks different at every step and has one fix. */
+/* A limit of the caller's that is reached looks different at every step and has one fix. */
 static struct launch_outcome
 outcome(enum failure failure, int error)
 {
-	if (error == EMFILE || error == ENFILE)
-		failure = FAILURE_TOO_MANY_FILES;
+	static const struct {
+		int error;
+		enum failure failure;
+	} limits[] = {
+		{EMFILE, FAILURE_TOO_MANY_FILES},       {ENFILE, FAILURE_TOO_MANY_FILES},
+		{ETOOMANYREFS, FAILURE_TOO_MANY_FILES}, /* counts those in flight between processes */
+		{EAGAIN, FAILURE_TOO_MANY_PROCESSES},   /* fork, or exec after a change of user */
+		{ENOMEM, FAILURE_TOO_LITTLE_MEMORY},
+	};
+
+	for (size_t i = 0;
+	     failure_detail(failure) == FAILURE_DETAIL_ERRNO && i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i].error == error)
+			failure = limits[i].failure;
 	return (struct launch_outcome){failure, error};
 }
 
@@ -205,9 +217,10 @@ ask_opener(const struct launch_options *options, const int fds[LAUNCH_FD_COUNT],
 		become_opener(far_end);
 	close_fd(&far_end);
 
+	/* Whatever the answer, it has nothing left to do, and stopped it would hold us up for ever. ESRCH and
+	 * EPERM leave nothing else to try. */
 	struct launch_outcome answer = receive_answer(channel);
-	if (answer.failure != FAILURE_NONE)
-		kill(opener, SIGKILL); /* it may hang; ESRCH and EPERM leave nothing else to try */
+	kill(opener, SIGKILL);
 	reap(opener, sigismember(&pending, SIGCHLD) == 1);
 	if (was_subreaper)
 		prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -225,7 +238,7 @@ launch_start(const struct launch_options *options, const struct log_destination 
 		return outcome(FAILURE_OUTPUT, -output);
 	OWNED_FD config = seal_config(options, log);
 	if (config < 0)
-		return outcome(FAILURE_SETUP, -config);
+		return outcome(config == -EFBIG ? FAILURE_FILE_SIZE : FAILURE_SETUP, -config);
 
 	const int fds[LAUNCH_FD_COUNT] = {
 		[LAUNCH_FD_CONFIG] = config,

@@ -10,6 +10,7 @@
 #include <strings.h>
 
 #include "launcher/quote.h"
+#include "policy/kept_capabilities.h"
 
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x) TEXT_OF_(x)
@@ -101,6 +102,20 @@ const struct option_row option_table[OPTION_COUNT] = {
 			"is written. Otherwise this process becomes the command.",
 		.kind = OPTION_KIND_FLAG, .offset = VALUE(options.wait),
 	},
+	[OPTION_DROP_CAPS] = {
+		.name = "drop_caps",
+		.help = "Run the command without capabilities, with no_new_privs, and with perf_event_open, bpf and the like "
+			"refused (docs/syscalls.md); it is profiled all the same. If that cannot be had in full, exit with 125 "
+			"instead of running it. Without this option the command has exactly the rights you have.",
+		.kind = OPTION_KIND_FLAG, .offset = VALUE(options.drop_caps),
+	},
+	[OPTION_KEEP_CAP] = {
+		.name = "keep_cap", .placeholder = "NAME", .help_default = "none",
+		.help = "A capability that --drop_caps leaves to the command, such as cap_net_bind_service; you must have it. "
+			"May be repeated.",
+		.accepts = "the name of a capability, such as cap_net_bind_service",
+		.kind = OPTION_KIND_CAPABILITY, .offset = VALUE(options.kept_capabilities),
+	},
 	[OPTION_LOG_LEVEL] = {
 		.name = "log_level", .letter = 'l', .variable = "DD_PROFILING_NATIVE_LOG_LEVEL", .placeholder = "LEVEL",
 		.default_text = "notice",
@@ -122,6 +137,23 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.name = "show_config",
 		.help = "Print every setting and where it comes from, then go on.",
 		.kind = OPTION_KIND_FLAG, .offset = VALUE(options.show_config),
+	},
+	[OPTION_CHECK] = {
+		.name = "check", .placeholder = "[--json]",
+		.help = "Find out, by trying, whether profiling works for you here, and if not what the smallest fix is.",
+		.kind = OPTION_KIND_AUDIT, .offset = VALUE(options.audit),
+	},
+	[OPTION_PRINT_POLICY] = {
+		.name = "print_policy", .placeholder = "[ROLE]",
+		.help = "Print what is allowed: policy file, events and limits; with ROLE its system calls and filter.",
+		.kind = OPTION_KIND_AUDIT, .offset = VALUE(options.audit),
+	},
+	[OPTION_ATTEST] = {
+		.name = "attest", .placeholder = "[PID]",
+		.help = "Prove of every process of ours in running sessions (or in that of PID, the command's or any "
+			"of ours) that it has no right left. Exit status 0: all holds; 1: something does not; "
+			"2: no such session.",
+		.kind = OPTION_KIND_AUDIT, .offset = VALUE(options.audit),
 	},
 	[OPTION_VERSION] = {
 		.name = "version", .letter = 'v', .help = "Print the version and exit.",
@@ -312,6 +344,19 @@ parse_level(const struct option_row *row, const char *value, void *field, char *
 }
 
 static int
+parse_capability(const struct option_row *row, const char *value, void *field, char *ret_problem)
+{
+	int capability = capability_from_name(value);
+
+	(void)row;
+	(void)ret_problem;
+	if (capability < 0)
+		return -EINVAL;
+	*(uint64_t *)field |= CAPABILITY_BIT(capability);
+	return 0;
+}
+
+static int
 parse_flag(const struct option_row *row, const char *value, void *field, char *ret_problem)
 {
 	(void)row;
@@ -321,11 +366,21 @@ parse_flag(const struct option_row *row, const char *value, void *field, char *r
 	return 0;
 }
 
+static int
+parse_audit(const struct option_row *row, const char *value, void *field, char *ret_problem)
+{
+	(void)value;
+	(void)ret_problem;
+	*(const char **)field = row->name;
+	return 0;
+}
+
 static int (*const parsers[])(const struct option_row *, const char *, void *, char *) = {
 	[OPTION_KIND_TEXT] = parse_text,     [OPTION_KIND_PATH] = parse_path,
 	[OPTION_KIND_TAGS] = parse_tags,     [OPTION_KIND_NUMBER] = parse_number,
 	[OPTION_KIND_EVENTS] = parse_events, [OPTION_KIND_BOOLEAN] = parse_boolean,
-	[OPTION_KIND_LEVEL] = parse_level,   [OPTION_KIND_FLAG] = parse_flag,
+	[OPTION_KIND_LEVEL] = parse_level,   [OPTION_KIND_CAPABILITY] = parse_capability,
+	[OPTION_KIND_FLAG] = parse_flag,     [OPTION_KIND_AUDIT] = parse_audit,
 };
 
 int

@@ -15,7 +15,9 @@ enum option_kind {
 	OPTION_KIND_EVENTS,
 	OPTION_KIND_BOOLEAN,
 	OPTION_KIND_LEVEL,
-	OPTION_KIND_FLAG, /* takes no value, and has no variable */
+	OPTION_KIND_CAPABILITY, /* each one given is added to the set */
+	OPTION_KIND_FLAG,       /* takes no value, and has no variable */
+	OPTION_KIND_AUDIT,      /* the same; the field gets the option's name */
 };
 
 /* What is being put together; the table's offsets point into it. */

@@ -128,10 +128,12 @@ read_option(struct argument_cursor *arguments, struct option_values *values, enu
 	const struct option_row *row = &option_table[id];
 	const char *value = attached;
 
-	if (row->kind == OPTION_KIND_FLAG && attached)
+	bool takes_value = row->kind != OPTION_KIND_FLAG && row->kind != OPTION_KIND_AUDIT;
+
+	if (!takes_value && attached)
 		return FAIL(ret_error, "--%s: '%s' is one value too many; it takes none", row->name,
 			    quoted(attached, strlen(attached)).text);
-	if (row->kind != OPTION_KIND_FLAG && !attached) {
+	if (takes_value && !attached) {
 		if (arguments->index + 1 >= arguments->argc)
 			return FAIL(ret_error, "--%s: needs a value, %s", row->name, row->accepts);
 		value = arguments->argv[++arguments->index];
@@ -203,6 +205,10 @@ read_command_line(struct option_values *values, int argc, char *const argv[], st
 			error = read_short(&arguments, values, ret_error);
 		if (error)
 			return error;
+		if (values->options.audit) {
+			arguments.index++;
+			break;
+		}
 		if (is_help_asked(&values->options)) {
 			arguments.index = argc;
 			break;
@@ -275,11 +281,16 @@ options_parse(int argc, char *const argv[], char *const envp[], struct launch_op
 
 	set_defaults(&values);
 	result = read_command_line(&values, argc, argv, &error);
+	if (result == 0 && values.options.kept_capabilities && !values.options.drop_caps &&
+	    !is_help_asked(&values.options))
+		result = FAIL(&error,
+			      "--keep_cap: only together with --drop_caps; without it the command keeps "
+			      "every capability you have");
 	if (result) {
 		*ret_error = error;
 		return result;
 	}
-	if (!is_help_asked(&values.options))
+	if (!is_help_asked(&values.options) && !values.options.audit)
 		result = read_environment(&values, envp, &error);
 	if (values.options.origins[OPTION_SERVICE] == OPTION_FROM_DEFAULT)
 		name_service(&values, argv[values.options.command_index]);

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Longest values accepted, in bytes. They travel to the worker in fixed-size messages. */
 #define OPTION_NAME_MAX 200 /* service, environment, version; the limit of a Datadog tag value */
@@ -29,7 +30,7 @@
 #define OPTION_STACK_SAMPLE_DEFAULT_BYTES STACK_DEFAULT_BYTES
 
 enum launch_exit {
-	LAUNCH_EXIT_FAILURE = 125, /* we failed, and were asked not to go on without profiling */
+	LAUNCH_EXIT_FAILURE = 125, /* we failed, and were asked not to go on then */
 	LAUNCH_EXIT_CANNOT_EXECUTE = 126,
 	LAUNCH_EXIT_NOT_FOUND = 127,
 };
@@ -53,9 +54,14 @@ enum option_id {
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
+	OPTION_DROP_CAPS,
+	OPTION_KEEP_CAP,
 	OPTION_LOG_LEVEL,
 	OPTION_LOG_MODE,
 	OPTION_SHOW_CONFIG,
+	OPTION_CHECK,
+	OPTION_PRINT_POLICY,
+	OPTION_ATTEST,
 	OPTION_VERSION,
 	OPTION_HELP,
 	OPTION_COUNT,
@@ -76,9 +82,12 @@ struct launch_options {
 	bool show_config;
 	bool require; /* no profiling, no command: exit 125 */
 	bool wait;    /* stay as the command's parent */
+	bool drop_caps;
+	uint64_t kept_capabilities; /* bits of linux/capability.h; only with drop_caps */
 	bool help;
 	bool print_version;
 	bool event_help;   /* "-e help": print the event grammar */
+	const char *audit; /* the auditor's command to become, with the arguments from command_index on */
 	int command_index; /* of the command in argv; argc when there is none */
 	enum option_origin origins[OPTION_COUNT];
 };
@@ -90,9 +99,9 @@ struct option_error {
 };
 
 /* Reads options up to the first argument that is none, or up to "--"; what follows is the command and is not
- * looked at. argv[argc] and the end of envp are NULL. "--help", "--version" and "-e help" end the reading at
- * once, and the environment is not consulted. A variable that is empty, or overridden on the command line, is
- * not looked at; with
+ * looked at. argv[argc] and the end of envp are NULL. "--help", "--version", "-e help" and the auditor's
+ * commands end the reading at once, and the environment is not consulted. A variable that is empty, or
+ * overridden on the command line, is not looked at; with
  * --enable false no variable is found at fault, for nothing of it is going to be used.
  *
  * Returns 0, or -EINVAL with *ret_error filled. After an error of the command line *ret is untouched; after

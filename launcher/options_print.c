@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "launcher/option_table.h"
+#include "policy/kept_capabilities.h"
 
 #define HELP_WIDTH 80
 #define HELP_INDENT 8
@@ -15,7 +16,7 @@ static const struct {
 	const char *code;
 	const char *meaning;
 } exit_table[] = {
-	{"125", "ddprof-launch itself failed: a bad option, or `--require` and no profiling"},
+	{"125", "our own failure: a bad option, or `--require` or `--drop_caps` impossible"},
 	{"126", "the command exists but cannot be executed"},
 	{"127", "the command was not found"},
 	{"else", "the command's own status; death by a signal is passed on as such"},
@@ -109,6 +110,21 @@ level_name(enum log_level level)
 }
 
 static void
+print_capabilities(uint64_t set, int fd)
+{
+	char name[CAPABILITY_NAME_MAX];
+	const char *separator = "";
+
+	for (int capability = 0; capability < 64; capability++) {
+		if (!(set & CAPABILITY_BIT(capability)))
+			continue;
+		capability_name(capability, name);
+		dprintf(fd, "%s%s", separator, name);
+		separator = ",";
+	}
+}
+
+static void
 print_value(const struct option_row *row, const struct option_values *values, int fd)
 {
 	const void *field = (const char *)values + row->offset;
@@ -117,6 +133,7 @@ print_value(const struct option_row *row, const struct option_values *values, in
 	case OPTION_KIND_TEXT:
 	case OPTION_KIND_PATH:
 	case OPTION_KIND_TAGS:
+	case OPTION_KIND_AUDIT:
 		dprintf(fd, "%s", *(const char *const *)field);
 		break;
 	case OPTION_KIND_NUMBER:
@@ -127,6 +144,9 @@ print_value(const struct option_row *row, const struct option_values *values, in
 		break;
 	case OPTION_KIND_LEVEL:
 		dprintf(fd, "%s", level_name(*(const enum log_level *)field));
+		break;
+	case OPTION_KIND_CAPABILITY:
+		print_capabilities(*(const uint64_t *)field, fd);
 		break;
 	case OPTION_KIND_BOOLEAN:
 	case OPTION_KIND_FLAG:
@@ -143,7 +163,7 @@ options_print_config(const struct launch_options *options, int fd)
 	for (int id = 0; id < OPTION_COUNT; id++) {
 		const struct option_row *row = &option_table[id];
 
-		if (id == OPTION_HELP || id == OPTION_VERSION)
+		if (id == OPTION_HELP || id == OPTION_VERSION || row->kind == OPTION_KIND_AUDIT)
 			continue;
 		dprintf(fd, "%-*s", CONFIG_NAME_WIDTH, row->name);
 		print_value(row, &values, fd);

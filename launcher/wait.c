@@ -1,12 +1,16 @@
 /* --wait: a parent that is as invisible as a parent can be. It stays in the target's process group, passes
- * on what is sent to it, stops when the target stops, and ends the way the target ended. */
+ * on what is sent to it, stops when the target stops, and ends the way the target ended. With --drop_caps it
+ * has no more rights than the target. */
 
 #include "launcher/launch.h"
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
 #include "ipc/summary.h"
+#include "policy/kept_capabilities.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,19 +85,19 @@ report(const struct log_destination *log, const char *output, int channel)
 {
 	static struct message message;
 
-	/* Fails when nobody was profiling, which was said at the start, or when the worker is done already:
-	 * its summary then waits in the socket. */
-	bool is_profiled = channel_send(channel, MESSAGE_TARGET_ENDED, NULL, 0, NULL, 0) == 0;
+	/* Fails when the worker is done already: its summary then waits in the socket. */
+	(void)channel_send(channel, MESSAGE_TARGET_ENDED, NULL, 0, NULL, 0);
 	int result = channel_receive(channel, &message, SUMMARY_TIMEOUT_MS);
 	if (result == 0 && message.kind == MESSAGE_CANCEL)
-		return; /* the command could not be executed */
+		return; /* not profiled, or not even executed, which was said at the start */
 	const struct summary_message *summary =
 		result < 0 ? NULL : message_expect(&message, MESSAGE_SUMMARY, sizeof(*summary), 0);
 	if (summary)
 		summary_log(&log->launcher, summary, output);
-	else if (is_profiled)
-		log_line(&log->launcher, LOG_LEVEL_ERROR,
-			 "the worker ended before its last profile was written");
+	else
+		log_line(&log->launcher, LOG_LEVEL_ERROR, "the worker %s",
+			 result == -ETIMEDOUT ? "did not write its last profile in time"
+					      : "ended before its last profile was written");
 }
 
 /* Dies by the target's signal, so that our parent sees what it would have seen; the core is the target's. */
@@ -114,8 +118,39 @@ end_like(int status)
 	return 128 + WTERMSIG(status);
 }
 
+/* A parent may signal a child of the same user without any right, and a target that lost its capabilities
+ * stays that user. One that kept CAP_SETUID need not. */
+static uint64_t
+rights_to_forward(uint64_t target_keeps)
+{
+	if (!(target_keeps & CAPABILITY_BIT(CAP_SETUID)))
+		return 0;
+	return capabilities_permitted() & CAPABILITY_BIT(CAP_KILL);
+}
+
+/* Before anything is started, so that there is one failure and one line about it. */
+static bool
+lose_privileges_first(const struct launch_options *options, const struct log *log, int child)
+{
+	if (target_lose_privileges(rights_to_forward(options->kept_capabilities), log) < 0)
+		return false;
+	return write(child, "", 1) == 1;
+}
+
+static bool
+has_parent_lost_them(int parent)
+{
+	char byte;
+	ssize_t length;
+
+	do
+		length = read(parent, &byte, sizeof(byte));
+	while (length < 0 && errno == EINTR);
+	return length == sizeof(byte);
+}
+
 int
-wait_for_target(const struct log_destination *log, const char *output,
+wait_for_target(const struct launch_options *options, const struct log_destination *log,
 		int (*launch)(void *context, int wait_fd), void *context)
 {
 	struct sigaction before, standard = {.sa_handler = SIG_DFL};
@@ -136,10 +171,16 @@ wait_for_target(const struct log_destination *log, const char *output,
 		sigaction(SIGCHLD, &before, NULL);
 		sigprocmask(SIG_SETMASK, &mask, NULL);
 		close_fd(&ends[0]);
+		if (target == 0 && options->drop_caps && !has_parent_lost_them(ends[1]))
+			return LAUNCH_EXIT_FAILURE;
 		return launch(context, ends[1]);
 	}
 	close_fd(&ends[1]);
+	if (options->drop_caps && !lose_privileges_first(options, &log->launcher, ends[0])) {
+		close_fd(&ends[0]);
+		return end_like(supervise(target)); /* 125, without having started anything */
+	}
 	int status = supervise(target);
-	report(log, output, ends[0]);
+	report(log, options->output, ends[0]);
 	return end_like(status);
 }

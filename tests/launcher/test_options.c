@@ -103,6 +103,8 @@ test_defaults(void **state)
 	assert_false(outcome.options.show_config);
 	assert_false(outcome.options.require);
 	assert_false(outcome.options.wait);
+	assert_false(outcome.options.drop_caps);
+	assert_true(outcome.options.kept_capabilities == 0);
 	assert_false(outcome.options.help);
 	assert_false(outcome.options.print_version);
 	assert_false(outcome.options.event_help);
@@ -156,6 +158,12 @@ test_accepted_on_command_line(void **state)
 		{{"--enable=1", "x"}, "enable", "true  (command line)"},
 		{{"--require", "x"}, "require", "true  (command line)"},
 		{{"--wait", "x"}, "wait", "true  (command line)"},
+		{{"--drop-caps", "x"}, "drop_caps", "true  (command line)"},
+		{{"--drop_caps", "x"}, "keep_cap", "  (default)"},
+		{{"--drop-caps", "--keep-cap", "cap_chown", "x"}, "keep_cap", "cap_chown  (command line)"},
+		{{"--keep-cap=NET_Bind_Service", "--drop-caps", "--keep_cap", "Cap_Chown", "x"},
+		 "keep_cap",
+		 "cap_chown,cap_net_bind_service  (command line)"},
 		{{"--show-config", "x"}, "show_config", "true  (command line)"},
 		{{"-l", "debug", "x"}, "log_level", "debug  (command line)"},
 		{{"-linfo", "x"}, "log_level", "informational  (command line)"},
@@ -324,6 +332,31 @@ test_help_ends_the_reading(void **state)
 }
 
 static void
+test_the_auditors_commands_end_the_reading(void **state)
+{
+	static const struct {
+		const char *words[WORDS_MAX], *audit;
+		int first_argument;
+	} rows[] = {
+		{{"--check", "--json", "--bogus"}, "check", 2},
+		{{"--check"}, "check", 2},
+		{{"--print-policy", "unwinder"}, "print_policy", 2},
+		{{"--wait", "--attest", "--", "17"}, "attest", 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct outcome outcome = parse(rows[i].words, (const char *const[]){"DD_TAGS=9", NULL});
+
+		assert_int_equal(outcome.result, 0);
+		assert_string_equal(outcome.options.audit, rows[i].audit);
+		assert_int_equal(outcome.options.command_index, rows[i].first_argument);
+	}
+	assert_null(parse((const char *const[]){"x", "--check", NULL}, (const char *const[]){NULL})
+			    .options.audit);
+}
+
+static void
 test_no_arguments_at_all(void **state)
 {
 	char *const nothing[] = {NULL};
@@ -406,8 +439,23 @@ test_refused_on_command_line(void **state)
 		{{"--service"},
 		 "--service: needs a value, 1 to 200 bytes of text without control characters"},
 		{{"-u"}, "--upload_period: needs a value, a number of seconds from 1 to 3600"},
+		{{"--drop_caps", "--keep_cap", "cap_chwon", "x"},
+		 "--keep_cap: 'cap_chwon' is not the name of a capability, such as cap_net_bind_service"},
+		{{"--drop_caps", "--keep_cap", "", "x"},
+		 "--keep_cap: '' is not the name of a capability, such as cap_net_bind_service"},
+		{{"--drop_caps", "--keep_cap", "10", "x"},
+		 "--keep_cap: '10' is not the name of a capability, such as cap_net_bind_service"},
+		{{"--drop_caps", "--keep_cap", "chown,kill", "x"},
+		 "--keep_cap: 'chown,kill' is not the name of a capability, such as cap_net_bind_service"},
+		{{"--keep_cap"},
+		 "--keep_cap: needs a value, the name of a capability, such as cap_net_bind_service"},
+		{{"--keep-cap", "chown", "x"},
+		 "--keep_cap: only together with --drop_caps; without it the command keeps every capability "
+		 "you have"},
+		{{"--drop_caps=all", "x"}, "--drop_caps: 'all' is one value too many; it takes none"},
 		{{"--wait=yes", "x"}, "--wait: 'yes' is one value too many; it takes none"},
 		{{"-hx"}, "--help: 'x' is one value too many; it takes none"},
+		{{"--attest=1"}, "--attest: '1' is one value too many; it takes none"},
 		{{"--srvice", "a", "x"}, "--srvice: unknown option; did you mean --service?"},
 		{{"--Service=a", "x"}, "--Service: unknown option; did you mean --service?"},
 		{{"--upload-perod=1", "x"}, "--upload-perod: unknown option; did you mean --upload_period?"},
@@ -564,13 +612,16 @@ test_table_is_complete(void **state)
 	(void)state;
 	for (int i = 0; i < OPTION_COUNT; i++) {
 		const struct option_row *row = &option_table[i];
-		bool is_flag = row->kind == OPTION_KIND_FLAG;
+		bool is_audit = row->kind == OPTION_KIND_AUDIT; /* what follows is its own business */
+		bool is_flag = row->kind == OPTION_KIND_FLAG || is_audit;
+		/* What the target may do is said where it is started, not by a variable from somewhere. */
+		bool has_variable = !is_flag && i != OPTION_KEEP_CAP;
 
 		assert_non_null(row->name);
 		assert_true(strlen(row->name) <= 17); /* the column of --show_config */
 		assert_null(strchr(row->name, '-'));
 		assert_non_null(row->help);
-		assert_true(is_flag == !row->placeholder && is_flag == !row->variable &&
+		assert_true((is_flag && !is_audit) == !row->placeholder && has_variable == !!row->variable &&
 			    is_flag == !row->accepts);
 		assert_true(is_flag || row->default_text || row->help_default);
 		for (int j = 0; j < i; j++) {
@@ -613,6 +664,7 @@ main(void)
 		cmocka_unit_test(test_service_from_command),
 		cmocka_unit_test(test_where_the_command_begins),
 		cmocka_unit_test(test_help_ends_the_reading),
+		cmocka_unit_test(test_the_auditors_commands_end_the_reading),
 		cmocka_unit_test(test_no_arguments_at_all),
 		cmocka_unit_test(test_refused_on_command_line),
 		cmocka_unit_test(test_malformed_utf8_is_refused),
