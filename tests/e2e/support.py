@@ -187,7 +187,7 @@ def worker_processes(supervisor):
     roles = {"supervisor": supervisor}
     for pid in children(supervisor):
         line = arguments(pid)
-        if len(line) == 2:
+        if len(line) == 3:
             roles[line[1]] = pid
     return roles
 
@@ -196,7 +196,7 @@ def wait_for_supervisor(known=()):
     """The pid of the one adopted supervisor that is not in `known`."""
 
     def find():
-        found = [p for p in adopted() if p not in known and arguments(p)[1:] == ["supervisor"]]
+        found = [p for p in adopted() if p not in known and arguments(p)[1:2] == ["supervisor"]]
         return found[0] if found else None
 
     return wait_until(find, what="a supervisor")

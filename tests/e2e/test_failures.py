@@ -4,7 +4,6 @@ import ctypes
 import os
 import resource
 import shutil
-import stat
 import struct
 import subprocess
 import unittest
@@ -18,14 +17,15 @@ def setUpModule():
 
 
 def install_filter(errno, number):
-    """A seccomp filter that answers one system call with an error, as a container runtime's does."""
+    """A seccomp filter that answers one system call with an error, as a container runtime does: root needs no
+    no_new_privs for it."""
     architecture = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[os.uname().machine]
     load, jump_if_equal, give = 0x20, 0x15, 0x06
     code = [(load, 0, 0, 4), (jump_if_equal, 1, 0, architecture), (give, 0, 0, 0x7FFF0000), (load, 0, 0, 0),
             (jump_if_equal, 0, 1, number), (give, 0, 0, 0x00050000 | errno), (give, 0, 0, 0x7FFF0000)]
     instructions = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in code))
     program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", len(code), ctypes.addressof(instructions)))
-    if support.libc.prctl(38, 1, 0, 0, 0) or support.libc.prctl(22, 2, ctypes.byref(program), 0, 0):
+    if (os.getuid() != 0 and support.libc.prctl(38, 1, 0, 0, 0)) or support.libc.prctl(22, 2, ctypes.byref(program), 0, 0):
         raise OSError("seccomp")
 
 
@@ -57,7 +57,7 @@ class Failures(unittest.TestCase):
     # ---- where the profiles go ----
 
     def test_parent_folder_missing(self):
-        self.check(r"not profiling: cannot write to the output folder '/nonexistent/deep': No such file or directory; "
+        self.check(r"not profiling: '/nonexistent/deep': cannot write to the output folder: No such file or directory; "
                    r"name a writable folder with --output$", output="/nonexistent/deep")
 
     def test_output_is_a_file(self):
@@ -92,13 +92,15 @@ class Failures(unittest.TestCase):
 
     # ---- parts missing: a prefix of its own, bind-mounted over the real one ----
 
-    def without(self, *missing):
-        """A mount namespace in which the installed folder lacks these programs."""
+    def without(self, *missing, modes=()):
+        """A mount namespace in which the installed folder lacks these programs, or others have these modes."""
         support.require_root()
         copy = support.temporary_folder(self, mode=0o755)
         for name in os.listdir(support.LIBEXEC):
             if name not in missing:
                 shutil.copy2(os.path.join(support.LIBEXEC, name), copy)
+        for name, mode in modes:
+            os.chmod(os.path.join(copy, name), mode)
         return [support.require_program("unshare"), "-m", "/bin/sh", "-c", f'mount --bind "{copy}" "{support.LIBEXEC}" && exec "$@"', "sh"]
 
     def test_opener_missing(self):
@@ -120,11 +122,31 @@ class Failures(unittest.TestCase):
         self.assertEqual(session.status, 7)
         self.assertRegex(session.stderr.decode(), r"(?m)^ddprof-launch: 1 profiles? could not be written to ")
 
+    def test_lost_file_mode(self):
+        """Image builders lose modes. A readable program starts dumpable: one line says so, and what to do."""
+        for number, name in enumerate(("ddprof-worker", "ddprof-symbolizer", "ddprof-exporter", None)):
+            with self.subTest(program=name):
+                log = os.path.join(support.temporary_folder(self), f"log{number}")
+                session = support.run(self, [target("short_lived")], ["--log_mode", log], prefix=[
+                    *self.without(modes=[(name, 0o755)] if name else ()), *support.user_prefix()])
+                self.assertEqual(session.status, 7)
+                self.assertEqual(len(session.profiles()), 1)
+                path = os.path.join(support.LIBEXEC, name or "")
+                lines = [line for line in support.read_text(log).splitlines() if "chmod" in line]
+                self.assertEqual(len(lines), 1 if name else 0, lines)
+                if name:
+                    self.assertRegex(lines[0], f"{path} can be read by this user, .* chmod 0711 {path}$")
+
     # ---- a kernel that refuses ----
 
     def test_perf_event_open_refused(self):
-        for errno in (1, 13):  # EPERM: a seccomp profile; EACCES: perf_event_paranoid or an LSM
-            self.check("not profiling: the kernel refuses perf_event_open: .*; lower kernel.perf_event_paranoid",
+        """EPERM comes from a seccomp profile. EACCES comes from perf_event_paranoid or a security module: which of
+        them is told apart by what privilege there was to try."""
+        blocked = "a seccomp filter, security module or user namespace blocks perf_event_open: .*; allow the system call"
+        for errno, user, said in ((1, [], blocked), (13, [], blocked), (1, support.user_prefix(), blocked),
+                                  (13, support.user_prefix(), "the kernel refuses perf_event_open .*; give .* the file "
+                                   "capability .*--check.*, or lower kernel.perf_event_paranoid to 2")):
+            self.check("not profiling: " + said, prefix=user,
                        preexec_fn=lambda: install_filter(errno, system_call("perf_event_open")))
 
     def test_perf_event_open_unknown(self):
@@ -181,17 +203,19 @@ class Failures(unittest.TestCase):
             self.assertLessEqual(len(session.stderr.splitlines()), 1, session.stderr)
 
     def test_installed_with_privileges(self):
-        """A launcher that is set-uid itself refuses, because they would reach the target."""
+        """A launcher that carries privileges itself refuses, because they would reach the target."""
         support.require_root()
         folder = support.temporary_folder(self, mode=0o755)
-        copy = os.path.join(folder, "ddprof-launch")
-        shutil.copy(LAUNCH, copy)
-        os.chmod(copy, 0o4755)
-        marker = os.path.join(support.temporary_folder(self), "ran")
-        session = support.run(self, ["/usr/bin/touch", marker], launch=copy, prefix=support.user_prefix())
-        self.assertEqual((session.status, os.path.exists(marker), len(session.stderr.splitlines())), (125, False, 1))
-        self.assertIn(b"refusing to run with privileges", session.stderr)
-        self.assertTrue(os.stat(copy).st_mode & stat.S_ISUID)
+        setcap = support.require_program("setcap")
+        for number, privilege in enumerate((["chmod", "4755"], ["chmod", "2755"], [setcap, "cap_net_raw=ep"],
+                                            [setcap, "cap_sys_admin=p"])):
+            with self.subTest(privilege):
+                copy = shutil.copy(LAUNCH, os.path.join(folder, str(number)))
+                subprocess.run([*privilege, copy], check=True)
+                marker = os.path.join(support.temporary_folder(self), "ran")
+                session = support.run(self, ["/usr/bin/touch", marker], launch=copy, prefix=support.user_prefix())
+                self.assertEqual((session.status, os.path.exists(marker), len(session.stderr.splitlines())), (125, False, 1))
+                self.assertIn(b"refusing to run with privileges", session.stderr)
 
 
 class Options(unittest.TestCase):

@@ -149,10 +149,7 @@ class Namespaces(unittest.TestCase):
                 session = support.run(self, ["/bin/sh", "-c", f"id -u; exec {target('short_lived')}"],
                                       prefix=[*prefix, *self.unshare("-Ur")])
                 self.assertEqual((session.status, session.stdout), (7, b"0\n"))
-                lines = session.stderr.splitlines()
-                self.assertLessEqual(len(lines), 1)
-                self.assertEqual(len(lines) + len(session.profile_paths()), 1, lines)
-                print("user namespace:", lines or support.folded(session.profile()))
+                self.assertGreater(len(session.profile().samples), 0)
 
     def test_first_process_of_a_pid_namespace(self):
         """With us the container's first process, the kernel kills the worker with the target: only --wait can deliver."""

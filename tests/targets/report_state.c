@@ -1,6 +1,6 @@
-/* report_state [--without SECTION]...: everything a program inherits, as text that is the same in any two
- * runs started the same way. Comparing the outputs with and without a wrapper shows, byte for byte, what the
- * wrapper changed.
+/* report_state [--without SECTION]... [--exit STATUS]: everything a program inherits, as text that is the
+ * same in any two runs started the same way. Comparing the outputs with and without a wrapper shows, byte for
+ * byte, what the wrapper changed.
  *
  * Nothing is printed that a rerun changes by itself: an id that is our own PID reads "self", addresses and
  * PIDs of children are left out. What a test harness changes itself (a new pipe for stdout: "identity") can
@@ -121,15 +121,15 @@ report_descriptors(void)
 	DIR *folder = opendir("/proc/self/fd");
 	struct dirent *entry;
 
-	if (!folder) {
-		printf("/proc/self/fd: %s\n", strerrorname_np(errno));
-		return;
-	}
-	while ((entry = readdir(folder)) && count < COUNT_OF(fds)) {
+	while (folder && (entry = readdir(folder)) && count < COUNT_OF(fds)) {
 		if (entry->d_name[0] != '.' && atoi(entry->d_name) != dirfd(folder))
 			fds[count++] = atoi(entry->d_name);
 	}
-	closedir(folder);
+	if (folder)
+		closedir(folder);
+	for (int fd = 0; !folder && fd < (int)COUNT_OF(fds); fd++) /* not one more may be opened */
+		if (fcntl(fd, F_GETFD) >= 0)
+			fds[count++] = fd;
 	qsort(fds, count, sizeof(fds[0]), compare_ints);
 	for (size_t i = 0; i < count; i++)
 		report_fd(fds[i]);
@@ -367,7 +367,8 @@ is_excluded(const char *section)
 int
 main(int argc, char *argv[])
 {
-	(void)argc;
+	bool has_status = argc > 2 && strcmp(argv[argc - 2], "--exit") == 0;
+
 	arguments = argv;
 	for (size_t i = 0; i < COUNT_OF(section_table); i++) {
 		if (is_excluded(section_table[i].name))
@@ -375,5 +376,7 @@ main(int argc, char *argv[])
 		printf("[%s]\n", section_table[i].name);
 		section_table[i].report();
 	}
-	return fflush(stdout) == 0 ? 0 : 1;
+	if (fflush(stdout) != 0)
+		return 1;
+	return has_status ? atoi(argv[argc - 1]) : 0;
 }
