@@ -22,8 +22,11 @@ import launch_delay
 import perf_tool
 import processes
 import slow_down
+import target_filter
+import ways
 
-SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "slow": slow_down.bench}
+SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "slow": slow_down.bench,
+            "filter": target_filter.bench, "ways": ways.bench}
 
 
 class Setup:
