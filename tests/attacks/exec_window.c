@@ -121,23 +121,27 @@ static const struct technique {
 static struct shared {
 	atomic_int victim;   /* 0: nobody */
 	atomic_int attacked; /* the last victim that was attacked before its exec */
+	atomic_ulong turn;   /* whose technique it is */
 	atomic_bool is_over;
 	atomic_ulong attempts;
 	atomic_ulong wins[TECHNIQUES];
 } * shared;
 
+/* One technique to a launch: PTRACE_SEIZE waits for an exec to end and then wins at once, and left nothing to
+ * the others when all took turns on one victim. */
 static _Noreturn void
 attack(size_t number)
 {
-	for (size_t i = number; !shared->is_over; i++) {
+	while (!shared->is_over) {
 		pid_t victim = shared->victim;
+		size_t technique = (shared->turn + number) % TECHNIQUES;
 
 		if (victim == 0) {
 			sched_yield();
 			continue;
 		}
 		shared->attempts++;
-		shared->wins[i % TECHNIQUES] += techniques[i % TECHNIQUES].attack(victim);
+		shared->wins[technique] += techniques[technique].attack(victim);
 		shared->attacked = victim;
 	}
 	_exit(0);
@@ -193,7 +197,7 @@ main(int argc, char **argv)
 			attack((size_t)i);
 
 	int result = 0;
-	for (unsigned long i = 0; i < launches && result == 0; i++)
+	for (; shared->turn < launches && result == 0; shared->turn++)
 		result = launch(argv[1], argv[2]);
 	shared->is_over = true;
 	while (wait(NULL) > 0)

@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import tarfile
+import time
 import unittest
 
 import guest as vm
@@ -153,6 +154,11 @@ class Case(unittest.TestCase):
 
     def check_audit(self, **expected):
         lines = self.audit_lines()
+        for _ in range(50):  # the guest's syslogd may be slower than we are
+            if lines:
+                break
+            time.sleep(0.1)
+            lines = self.audit_lines()
         self.assertEqual(len(lines), 1, lines)
         self.assertEqual({key: lines[0].get(key) for key in expected}, expected, lines)
         return lines[0]
