@@ -9,11 +9,11 @@
 #include "policy/events.h"
 #include "worker/base/harden.h"
 #include "worker/base/seal.h"
+#include "worker/collect/collector.h"
+#include "worker/collect/comments.h"
 #include "worker/perf/merge.h"
 #include "worker/perf/record.h"
 #include "worker/process/journal.h"
-#include "worker/process/processes.h"
-#include "worker/profile/profile.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -36,25 +36,16 @@
  * Within this much of now, records are left for the next pass. */
 #define SETTLE_NS 2000000
 
-/* A file's executable segments are numbered within the file, so that one mapping number names both. */
-#define SEGMENT_BITS 4
-#define SEGMENT_MASK ((1u << SEGMENT_BITS) - 1)
-
 struct unwinder_role {
 	struct start_message start;
 	struct ring_set ring_set;
 	struct perf_ring rings[MAX_RINGS];
 	struct ring_merge *merge;
-	struct mapped_files *files;
-	struct processes *processes;
-	struct unwinder *unwinder;
-	struct profile *profile;
+	struct collector collector; /* its ledger: since the last profile */
 	struct journal journal;
 	size_t open_files, max_open_files;
 	uint32_t target_executable; /* kept beyond the target's end: what was lost was its */
 	char target_name[16];
-	struct process *sampled;               /* whose sample is being walked */
-	struct ledger ledger;                  /* since the last profile */
 	uint64_t kernel_count_ns, kernel_lost; /* as last read, over the whole session */
 	bool counts_lost; /* the kernel has PERF_FORMAT_LOST: LOST records would be counted twice */
 	uint64_t sequence;
@@ -102,177 +93,17 @@ ask_supervisor(void *context, const struct open_mapping *request, uint32_t *ret_
 	return message_take_fd(&message, 0);
 }
 
-/* ---- addresses ---- */
-
-static void
-lookup_code(void *context, uint64_t pc, struct code_place *ret)
-{
-	struct unwinder_role *role = context;
-	struct mapping *mapping = process_mapping_at(role->sampled, pc);
-	struct mapped_file *file = mapping ? mapped_files_get(role->files, mapping->file) : NULL;
-
-	*ret = (struct code_place){.kind = CODE_UNMAPPED, .address = pc};
-	if (!file)
-		return;
-	ret->file = file->number;
-	mapped_files_open(role->files, file, process_pid(role->sampled));
-	if (file->state == MAPPED_FILE_ANONYMOUS) {
-		ret->kind = CODE_ANONYMOUS;
-		return;
-	}
-	ret->kind = CODE_UNREADABLE;
-	if (file->state != MAPPED_FILE_OPEN)
-		return;
-	if (!mapping->is_located) {
-		if (!elf_image_address_of_offset(file->image, mapping->offset, &mapping->address))
-			return;
-		mapping->is_located = true;
-	}
-	ret->kind = CODE_MODULE;
-	ret->address = mapping->address + (pc - mapping->start);
-	ret->module = file->module;
-}
-
-static const char *
-base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
-static struct profile_frame
-pseudo_frame(struct unwinder_role *role, const char *function, const char *filename)
-{
-	return (struct profile_frame){.address = profile_pseudo_frame(role->profile, function, filename)};
-}
-
-static uint32_t
-segment_of(const struct elf_image *image, uint64_t address)
-{
-	const struct elf_segment *segments;
-	size_t count = elf_image_segments(image, &segments);
-
-	for (size_t i = 0; i < count && i <= SEGMENT_MASK; i++)
-		if (address - segments[i].address < segments[i].memory_size)
-			return (uint32_t)i;
-	return 0;
-}
-
-static struct profile_frame
-profile_frame_of(struct unwinder_role *role, const struct frame *frame)
-{
-	const struct mapped_file *file = mapped_files_get(role->files, frame->file);
-
-	switch (frame->kind) {
-	case CODE_MODULE:
-		return (struct profile_frame){
-			.mapping = file->number << SEGMENT_BITS | segment_of(file->image, frame->address),
-			.address = frame->address,
-		};
-	case CODE_ANONYMOUS:
-		return pseudo_frame(role, "[anonymous]", "Anonymous");
-	case CODE_UNREADABLE:
-		return pseudo_frame(role, base_name(file->path), file->path);
-	default:
-		return pseudo_frame(role, "[unknown mapping]", "");
-	}
-}
-
-#define PAGE_MASK 4095ull
-static bool
-describe_mapping(void *context, uint32_t number, struct profile_mapping *ret)
-{
-	struct unwinder_role *role = context;
-	const struct mapped_file *file = mapped_files_get(role->files, number >> SEGMENT_BITS);
-	const struct elf_segment *segments;
-
-	if (!file || file->state != MAPPED_FILE_OPEN ||
-	    (number & SEGMENT_MASK) >= elf_image_segments(file->image, &segments))
-		return false;
-	const struct elf_segment *segment = &segments[number & SEGMENT_MASK];
-	*ret = (struct profile_mapping){
-		.memory_start = segment->address & ~PAGE_MASK,
-		.memory_limit = (segment->address + segment->memory_size + PAGE_MASK) & ~PAGE_MASK,
-		.file_offset = segment->offset & ~PAGE_MASK,
-		.path = file->path,
-		.build_id = file->build_id_hex,
-	};
-	return true;
-}
-
 /* ---- samples ---- */
-
-/* What a stack that did not reach its root shows in its place; the names are Datadog's. */
-static const char *const end_frame[UNWIND_END_COUNT] = {
-	[END_ROOT] = NULL,
-	[END_COPY_SHORT] = "[incomplete]",
-	[END_UNMAPPED] = "[unknown mapping]",
-	[END_UNREADABLE] = "[unwind failure]",
-	[END_BAD_CFI] = "[unwind failure]",
-	[END_DEPTH] = "[truncated]",
-};
-_Static_assert(UNWIND_END_COUNT == ENDINGS, "the ledger counts every ending");
-
-static struct profile_frame
-executable_frame(struct unwinder_role *role, uint32_t executable, uint32_t pid)
-{
-	const struct mapped_file *file = mapped_files_get(role->files, executable);
-	char unknown[32];
-
-	if (file)
-		return pseudo_frame(role, base_name(file->path), file->path);
-	snprintf(unknown, sizeof(unknown), "pid_%u", pid);
-	return pseudo_frame(role, unknown, "");
-}
-
-static void
-store(struct unwinder_role *role, const struct profile_sample *sample)
-{
-	if (profile_add(role->profile, sample) < 0)
-		role->ledger.unstored += (uint64_t)sample->count;
-}
 
 static void
 handle_sample(struct unwinder_role *role, const struct ring_record *record)
 {
-	static struct frame frames[UNWIND_MAX_FRAMES];
-	static struct profile_frame shown[UNWIND_MAX_FRAMES + 2];
 	struct sample_record sample;
-	size_t count = 0, shown_count = 0;
-	enum unwind_end end = END_BAD_CFI; /* a 32-bit process: nothing we can walk */
 
-	if (record_decode_sample(record, &sample) < 0) {
-		role->ledger.malformed++;
-		return;
-	}
-	role->sampled = processes_get(role->processes, sample.pid);
-	if (!role->sampled) {
-		role->ledger.unstored++;
-		return;
-	}
-	if (sample.has_registers)
-		end = unwinder_walk(role->unwinder, &sample.registers, &sample.stack, lookup_code, role,
-				    frames, &count);
-	for (size_t i = 0; i < count; i++)
-		shown[shown_count++] = profile_frame_of(role, &frames[i]);
-	if (end_frame[end] && !(end == END_UNMAPPED && count > 0 && frames[count - 1].kind == CODE_UNMAPPED))
-		shown[shown_count++] = pseudo_frame(role, end_frame[end], "");
-	shown[shown_count++] = executable_frame(role, process_executable(role->sampled), sample.pid);
-
-	role->ledger.samples++;
-	role->ledger.ending[end]++;
-	role->ledger.cpu_time_ns += sample.period_ns;
-	store(role, &(struct profile_sample){
-			    .frames = shown,
-			    .frame_count = shown_count,
-			    .pid = sample.pid,
-			    .tid = sample.tid,
-			    .process_name = process_name(role->sampled),
-			    .thread_name = process_thread_name(role->sampled, sample.tid),
-			    .cpu_time_ns = (int64_t)sample.period_ns,
-			    .count = 1,
-		    });
+	if (record_decode_sample(record, &sample) < 0)
+		role->collector.ledger.malformed++;
+	else
+		collector_add_sample(&role->collector, &sample);
 }
 
 /* ---- sideband ---- */
@@ -282,18 +113,18 @@ handle_sample(struct unwinder_role *role, const struct ring_record *record)
 static void
 open_mapped_file(struct unwinder_role *role, const struct mmap_record *record)
 {
-	struct process *process = processes_get(role->processes, record->pid);
+	struct process *process = processes_get(role->collector.processes, record->pid);
 	const struct mapping *mapping = process ? process_mapping_at(process, record->start) : NULL;
-	struct mapped_file *file = mapping ? mapped_files_get(role->files, mapping->file) : NULL;
+	struct mapped_file *file = mapping ? mapped_files_get(role->collector.files, mapping->file) : NULL;
 
 	if (file)
-		mapped_files_open(role->files, file, record->pid);
+		mapped_files_open(role->collector.files, file, record->pid);
 }
 
 static void
 remember_target(struct unwinder_role *role)
 {
-	const struct process *process = processes_get(role->processes, role->start.target_pid);
+	const struct process *process = processes_get(role->collector.processes, role->start.target_pid);
 
 	if (!process)
 		return;
@@ -307,10 +138,11 @@ follow(struct unwinder_role *role, const uint8_t *bytes, size_t size, bool is_re
 	struct sideband_record record;
 
 	if (record_decode_sideband(bytes, size, &record) < 0) {
-		role->ledger.malformed++;
+		role->collector.ledger.malformed++;
 		return;
 	}
-	(void)processes_apply(role->processes, &record); /* over a limit: its code shows as unknown */
+	(void)processes_apply(role->collector.processes,
+			      &record); /* over a limit: its code shows as unknown */
 	if (record.type == PERF_RECORD_MMAP2 && !is_replay)
 		open_mapped_file(role, &record.mmap);
 	if ((record.type == PERF_RECORD_MMAP2 && record.mmap.pid == role->start.target_pid) ||
@@ -330,7 +162,7 @@ handle_sideband(struct unwinder_role *role, const struct ring_record *record)
 	static _Alignas(8) uint8_t bytes[SIDEBAND_MAX_BYTES];
 
 	if (record->header.size > sizeof(bytes)) {
-		role->ledger.malformed++;
+		role->collector.ledger.malformed++;
 		return;
 	}
 	ring_record_copy(record, 0, bytes, record->header.size);
@@ -347,7 +179,7 @@ compact_journal(struct unwinder_role *role)
 	int result = fd < 0 ? -errno : journal_open(fd, &fresh);
 
 	if (result == 0)
-		result = processes_write_to(role->processes, &fresh);
+		result = processes_write_to(role->collector.processes, &fresh);
 	if (result < 0) {
 		close_fd(&fd);
 		return result;
@@ -366,7 +198,7 @@ count_lost(struct unwinder_role *role, const struct ring_record *record)
 
 	if (record->header.size <= sizeof(bytes) && ring_record_copy(record, 0, bytes, record->header.size) &&
 	    record_decode_sideband(bytes, record->header.size, &lost) == 0)
-		role->ledger.lost += lost.lost.count;
+		role->collector.ledger.lost += lost.lost.count;
 }
 
 static void
@@ -386,7 +218,8 @@ handle_record(void *context, size_t ring_index, const struct ring_record *record
 static size_t
 drain(struct unwinder_role *role, uint64_t limit_ns)
 {
-	return ring_merge_drain(role->merge, limit_ns, handle_record, role, &role->ledger.malformed);
+	return ring_merge_drain(role->merge, limit_ns, handle_record, role,
+				&role->collector.ledger.malformed);
 }
 
 /* ---- profiles ---- */
@@ -416,83 +249,21 @@ add_kernel_counts(struct unwinder_role *role)
 	uint64_t count_ns, lost;
 
 	read_kernel_counts(role, &count_ns, &lost);
-	role->ledger.kernel_count_ns += count_ns - role->kernel_count_ns;
-	role->ledger.lost += lost - role->kernel_lost;
+	role->collector.ledger.kernel_count_ns += count_ns - role->kernel_count_ns;
+	role->collector.ledger.lost += lost - role->kernel_lost;
 	role->kernel_count_ns = count_ns;
 	role->kernel_lost = lost;
-}
-
-static void
-add_lost_sample(struct unwinder_role *role)
-{
-	uint32_t pid = role->start.target_pid;
-
-	if (role->ledger.lost == 0)
-		return;
-	struct profile_frame frames[2] = {pseudo_frame(role, "[lost]", ""),
-					  executable_frame(role, role->target_executable, pid)};
-	store(role, &(struct profile_sample){
-			    .frames = frames,
-			    .frame_count = 2,
-			    .pid = pid,
-			    .tid = pid,
-			    .process_name = role->target_name,
-			    .thread_name = role->target_name,
-			    .cpu_time_ns = (int64_t)(role->ledger.lost * role->start.period_ns),
-			    .count = (int64_t)role->ledger.lost,
-		    });
-}
-
-/* What a profile says about itself, one "key=value" comment each: whom it is about, and the ledger. */
-struct comments {
-	char text[16][48];
-	char tags[START_TAGS_MAX + sizeof("ddprof.tags=")];
-	const char *lines[18];
-};
-
-static void
-format_comments(const struct unwinder_role *role, struct comments *ret)
-{
-	const struct ledger *ledger = &role->ledger;
-	const struct {
-		const char *key;
-		uint64_t value;
-	} entries[] = {
-		{"samples", ledger->samples},
-		{"lost", ledger->lost},
-		{"malformed", ledger->malformed},
-		{"unstored", ledger->unstored},
-		{"restarts", ledger->restarts},
-		{"stacks.root", ledger->ending[END_ROOT]},
-		{"stacks.copy_short", ledger->ending[END_COPY_SHORT]},
-		{"stacks.unmapped", ledger->ending[END_UNMAPPED]},
-		{"stacks.unreadable", ledger->ending[END_UNREADABLE]},
-		{"stacks.bad_cfi", ledger->ending[END_BAD_CFI]},
-		{"stacks.depth", ledger->ending[END_DEPTH]},
-		{"cpu_time_ns", ledger->cpu_time_ns},
-		{"kernel_count_ns", ledger->kernel_count_ns},
-	};
-	size_t count = sizeof(entries) / sizeof(entries[0]);
-
-	snprintf(ret->tags, sizeof(ret->tags), "ddprof.tags=%s", role->start.tags);
-	ret->lines[0] = ret->tags;
-	for (size_t i = 0; i < count; i++) {
-		snprintf(ret->text[i], sizeof(ret->text[i]), "ddprof.%s=%llu", entries[i].key,
-			 (unsigned long long)entries[i].value);
-		ret->lines[1 + i] = ret->text[i];
-	}
-	ret->lines[1 + count] = NULL;
 }
 
 static int
 write_profile(struct unwinder_role *role, int64_t end_ns)
 {
-	static struct comments comments;
+	static struct profile_comments comments;
 	OWNED_FD fd = memfd_create("ddprof-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
-	format_comments(role, &comments);
+	profile_comments_format(&role->collector.ledger, role->start.tags, &comments);
 	struct profile_header header = {
 		.time_ns = role->period_start_ns,
 		.duration_ns = end_ns - role->period_start_ns,
@@ -500,7 +271,7 @@ write_profile(struct unwinder_role *role, int64_t end_ns)
 		.container_id = role->start.container_id,
 		.comments = comments.lines,
 	};
-	int result = profile_write(role->profile, &header, describe_mapping, role, fd);
+	int result = collector_write(&role->collector, &header, fd);
 	if (result == 0)
 		result = memfd_seal(fd);
 	return result < 0 ? result : take_fd(&fd);
@@ -512,7 +283,8 @@ finish_profile(struct unwinder_role *role, bool is_last)
 	int64_t end_ns = clock_ns(CLOCK_REALTIME);
 
 	add_kernel_counts(role);
-	add_lost_sample(role);
+	collector_add_lost(&role->collector, role->start.target_pid, role->target_executable,
+			   role->target_name, role->start.period_ns);
 	OWNED_FD fd = write_profile(role, end_ns);
 	if (fd < 0)
 		return fd;
@@ -523,10 +295,10 @@ finish_profile(struct unwinder_role *role, bool is_last)
 		.is_last = is_last,
 		.kernel_count_ns = role->kernel_count_ns,
 		.kernel_lost = role->kernel_lost,
-		.ledger = role->ledger,
+		.ledger = role->collector.ledger,
 	};
-	profile_clear(role->profile);
-	role->ledger = (struct ledger){0};
+	profile_clear(role->collector.profile);
+	role->collector.ledger = (struct ledger){0};
 	role->period_start_ns = end_ns;
 	return channel_send(FD_CONTROL, MESSAGE_PROFILE, &message, sizeof(message), &fd, 1);
 }
@@ -592,13 +364,9 @@ prepare(struct unwinder_role *role)
 	if (result < 0)
 		return result;
 	role->merge = ring_merge_new(role->rings, role->ring_set.count);
-	role->files = mapped_files_new(ask_supervisor, role);
-	role->processes = role->files ? processes_new(role->files) : NULL;
-	role->unwinder = unwinder_new();
-	role->profile = profile_new(PROFILE_MEMORY_MAX);
-	if (!role->merge || !role->processes || !role->unwinder || !role->profile)
+	if (!role->merge || collector_init(&role->collector, ask_supervisor, role, PROFILE_MEMORY_MAX) < 0)
 		return -ENOMEM;
-	role->ledger.restarts = role->start.restarts;
+	role->collector.ledger.restarts = role->start.restarts;
 	role->kernel_count_ns = role->start.kernel_count_ns;
 	role->kernel_lost = role->start.kernel_lost;
 	role->sequence = role->start.sequence;

@@ -60,6 +60,8 @@ record_decode_sample(const struct ring_record *record, struct sample_record *ret
 	ret->tid = prefix.tid;
 	ret->time_ns = prefix.time;
 	ret->period_ns = prefix.period;
+	ret->in_kernel = false;
+	ret->chain_count = 0;
 	ret->has_registers = prefix.abi == PERF_SAMPLE_REGS_ABI_64;
 	if (prefix.abi != PERF_SAMPLE_REGS_ABI_NONE) {
 		if (!ring_record_copy(record, offset, registers, sizeof(registers)))
@@ -180,6 +182,28 @@ decode_lost(struct cursor body, struct lost_record *ret)
 }
 
 int
+record_decode_sideband_body(const struct perf_event_header *header, const uint8_t *bytes, size_t size,
+			    struct sideband_record *ret)
+{
+	struct cursor body = cursor_over(bytes, size);
+
+	ret->type = header->type;
+	switch (header->type) {
+	case PERF_RECORD_MMAP2:
+		return decode_mmap(body, header->misc, &ret->mmap);
+	case PERF_RECORD_COMM:
+		return decode_comm(body, header->misc, &ret->comm);
+	case PERF_RECORD_FORK:
+	case PERF_RECORD_EXIT:
+		return decode_task(body, &ret->task);
+	case PERF_RECORD_LOST:
+		return decode_lost(body, &ret->lost);
+	default:
+		return 0;
+	}
+}
+
+int
 record_decode_sideband(const uint8_t *bytes, size_t size, struct sideband_record *ret)
 {
 	struct perf_event_header header;
@@ -189,20 +213,6 @@ record_decode_sideband(const uint8_t *bytes, size_t size, struct sideband_record
 	memcpy(&header, bytes, sizeof(header));
 	if (header.size != size)
 		return -EBADMSG;
-	struct cursor body = cursor_over(bytes + sizeof(header), size - sizeof(header) - TRAILER_BYTES);
-
-	ret->type = header.type;
-	switch (header.type) {
-	case PERF_RECORD_MMAP2:
-		return decode_mmap(body, header.misc, &ret->mmap);
-	case PERF_RECORD_COMM:
-		return decode_comm(body, header.misc, &ret->comm);
-	case PERF_RECORD_FORK:
-	case PERF_RECORD_EXIT:
-		return decode_task(body, &ret->task);
-	case PERF_RECORD_LOST:
-		return decode_lost(body, &ret->lost);
-	default:
-		return 0;
-	}
+	return record_decode_sideband_body(&header, bytes + sizeof(header),
+					   size - sizeof(header) - TRAILER_BYTES, ret);
 }

@@ -14,6 +14,10 @@ struct sample_record {
 	bool has_registers; /* false: a kernel thread's moment, or a 32-bit process */
 	struct user_registers registers;
 	struct stack_view stack;
+	/* Only in recordings made by others: */
+	bool in_kernel;        /* interrupted there; it makes one frame */
+	const uint64_t *chain; /* the kernel's own walk in user space, leaf first: used without registers */
+	size_t chain_count;
 };
 int record_decode_sample(const struct ring_record *record, struct sample_record *ret);
 
@@ -55,6 +59,10 @@ struct sideband_record {
 
 /* `bytes` is one whole record, header first; strings in *ret point into it. 0 or -EBADMSG. */
 int record_decode_sideband(const uint8_t *bytes, size_t size, struct sideband_record *ret);
+
+/* The same for the body alone, without header and trailer: for recordings whose trailer is another. */
+int record_decode_sideband_body(const struct perf_event_header *header, const uint8_t *bytes, size_t size,
+				struct sideband_record *ret);
 
 /* The time of any record of ours; false when it is too short to have one. */
 bool record_time(const struct ring_record *record, uint64_t *ret_time_ns);
