@@ -4,6 +4,8 @@
 #include "worker/base/landlock.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -92,18 +94,30 @@ abi_of_kernel(void)
 }
 
 static int
-allow_writing(int ruleset, int folder, int abi)
+allow_below(int ruleset, int folder, uint64_t rights)
 {
 	struct {
 		uint64_t allowed_access;
 		int32_t parent_fd;
-	} __attribute__((packed)) rule = {landlock_writer_rights_at(abi), folder};
+	} __attribute__((packed)) rule = {rights, folder};
 
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
-int
-landlock_confine(int folder)
+static int
+allow_reading(int ruleset)
+{
+	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+	if (root < 0)
+		return -errno;
+	int result = allow_below(ruleset, root, FS_READ_FILE | FS_READ_DIR);
+	close(root);
+	return result;
+}
+
+static int
+confine(int folder, bool may_read)
 {
 	int abi = abi_of_kernel();
 
@@ -114,9 +128,23 @@ landlock_confine(int folder)
 	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &denied, sizeof(denied), 0);
 	if (ruleset < 0)
 		return -errno;
-	int result = folder < 0 ? 0 : allow_writing(ruleset, folder, abi);
+	int result = folder < 0 ? 0 : allow_below(ruleset, folder, landlock_writer_rights_at(abi));
+	if (result == 0 && may_read)
+		result = allow_reading(ruleset);
 	if (result == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		result = -errno;
 	close(ruleset);
 	return result < 0 ? result : abi;
+}
+
+int
+landlock_confine(int folder)
+{
+	return confine(folder, /* may_read= */ false);
+}
+
+int
+landlock_confine_to_reading(int folder)
+{
+	return confine(folder, /* may_read= */ true);
 }

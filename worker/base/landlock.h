@@ -22,3 +22,6 @@ uint64_t landlock_writer_rights_at(int abi);
  * `folder` (-1: no exception). Needs no_new_privs. The version in force, 0 when the kernel has no Landlock,
  * or -errno. */
 int landlock_confine(int folder);
+
+/* The same, but every file may be read. */
+int landlock_confine_to_reading(int folder);

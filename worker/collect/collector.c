@@ -145,23 +145,26 @@ store(struct collector *collector, const struct profile_sample *sample)
 		collector->ledger.unstored += (uint64_t)sample->count;
 }
 
-/* The kernel followed the frame pointers itself: its addresses are looked up, not walked. */
+/* The kernel followed the frame pointers itself: its addresses are looked up, not walked. What is no code
+ * ends it, as in a walk of ours: a program without frame pointers has anything there. */
 static enum unwind_end
 look_up_chain(struct collector *collector, const struct sample_record *sample, struct frame *ret_frames,
 	      size_t *ret_count)
 {
-	size_t count = sample->chain_count < UNWIND_MAX_FRAMES ? sample->chain_count : UNWIND_MAX_FRAMES;
+	size_t count = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (; count < sample->chain_count && count < UNWIND_MAX_FRAMES; count++) {
 		struct code_place place;
-		bool is_return_address = i > 0;
+		bool is_return_address = count > 0;
 
-		lookup_code(collector, sample->chain[i] - is_return_address, &place);
-		ret_frames[i] =
+		lookup_code(collector, sample->chain[count] - is_return_address, &place);
+		if (place.kind == CODE_UNMAPPED && is_return_address)
+			break;
+		ret_frames[count] =
 			(struct frame){.kind = place.kind, .file = place.file, .address = place.address};
 	}
 	*ret_count = count;
-	return END_ROOT; /* as far as anybody can tell */
+	return count == sample->chain_count ? END_ROOT : END_UNMAPPED; /* root: as far as anybody can tell */
 }
 
 static enum unwind_end
