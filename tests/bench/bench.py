@@ -23,10 +23,11 @@ import perf_tool
 import processes
 import slow_down
 import target_filter
+import unwind_engines
 import ways
 
 SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "slow": slow_down.bench,
-            "filter": target_filter.bench, "ways": ways.bench}
+            "filter": target_filter.bench, "ways": ways.bench, "unwind": unwind_engines.bench}
 
 
 class Setup:
