@@ -101,20 +101,6 @@ grow(struct hash_index *index, struct budget *budget)
 	return 0;
 }
 
-uint32_t
-hash_index_find(const struct hash_index *index, uint32_t hash, hash_index_same *same, const void *owner,
-		const void *key, size_t key_size)
-{
-	if (index->capacity == 0)
-		return HASH_INDEX_NONE;
-	for (size_t at = hash & (index->capacity - 1); index->slots[at].entry_plus_1;
-	     at = (at + 1) & (index->capacity - 1))
-		if (index->slots[at].hash == hash &&
-		    same(owner, index->slots[at].entry_plus_1 - 1, key, key_size))
-			return index->slots[at].entry_plus_1 - 1;
-	return HASH_INDEX_NONE;
-}
-
 int
 hash_index_add(struct hash_index *index, struct budget *budget, uint32_t hash, uint32_t entry)
 {

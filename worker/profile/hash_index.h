@@ -32,10 +32,21 @@ struct hash_index {
  * able to pick collisions. */
 uint32_t hash_bytes(const void *bytes, size_t size);
 
-/* The entry with this hash for which `same` holds, else HASH_INDEX_NONE. */
+/* The entry with this hash for which `same` holds, else HASH_INDEX_NONE. Here, so that `same` is no call. */
 typedef bool hash_index_same(const void *owner, uint32_t entry, const void *key, size_t key_size);
-uint32_t hash_index_find(const struct hash_index *index, uint32_t hash, hash_index_same *same,
-			 const void *owner, const void *key, size_t key_size);
+static inline uint32_t
+hash_index_find(const struct hash_index *index, uint32_t hash, hash_index_same *same, const void *owner,
+		const void *key, size_t key_size)
+{
+	if (index->capacity == 0)
+		return HASH_INDEX_NONE;
+	for (size_t at = hash & (index->capacity - 1); index->slots[at].entry_plus_1;
+	     at = (at + 1) & (index->capacity - 1))
+		if (index->slots[at].hash == hash &&
+		    same(owner, index->slots[at].entry_plus_1 - 1, key, key_size))
+			return index->slots[at].entry_plus_1 - 1;
+	return HASH_INDEX_NONE;
+}
 
 int hash_index_add(struct hash_index *index, struct budget *budget, uint32_t hash, uint32_t entry);
 void hash_index_destroy(struct hash_index *index, struct budget *budget);

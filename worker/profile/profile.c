@@ -16,7 +16,7 @@ profile_new(size_t memory_limit_bytes)
 		return NULL;
 	profile->budget.limit = memory_limit_bytes;
 	profile->locations = RECORD_TABLE(struct location_record, sizeof(struct location_record));
-	profile->nodes = RECORD_TABLE(struct node_record, offsetof(struct node_record, depth));
+	profile->nodes = RECORD_TABLE(struct node_record, offsetof(struct node_record, location));
 	profile->samples = RECORD_TABLE(struct sample_record, SAMPLE_KEY_SIZE);
 	profile->pseudo_frames = RECORD_TABLE(struct pseudo_record, sizeof(struct pseudo_record));
 	return profile;
@@ -30,6 +30,7 @@ profile_clear(struct profile *profile)
 	record_table_clear(&profile->locations, &profile->budget);
 	record_table_clear(&profile->nodes, &profile->budget);
 	record_table_clear(&profile->samples, &profile->budget);
+	profile->recent.depth = 0;
 	profile->depth_max = 0;
 	profile->sample_count = 0;
 }
@@ -64,33 +65,70 @@ is_pseudo_frame_unknown(const struct profile *profile, const struct profile_fram
 	return frame->mapping == 0 && (frame->address == 0 || frame->address > profile->pseudo_frames.count);
 }
 
+static int
+add_node(struct profile *profile, struct node_record *record, uint32_t *ret)
+{
+	struct location_record location = {.mapping = record->mapping, .address = record->address};
+	int error = record_table_put(&profile->locations, &profile->budget, &location, &record->location);
+
+	if (error)
+		return error;
+	record->depth = 1;
+	if (record->caller)
+		record->depth +=
+			((const struct node_record *)record_table_at(&profile->nodes, record->caller - 1))
+				->depth;
+	error = record_table_put(&profile->nodes, &profile->budget, record, ret);
+	if (!error && record->depth > profile->depth_max)
+		profile->depth_max = record->depth;
+	return error;
+}
+
 /* The node one frame below `*node`. */
 static int
 push_frame(struct profile *profile, const struct profile_frame *frame, uint32_t *node)
 {
-	struct location_record location = {.mapping = frame->mapping, .address = frame->address};
-	struct node_record record = {.caller = *node, .depth = 1};
-	uint32_t number;
-	int error;
+	struct node_record record = {.address = frame->address, .mapping = frame->mapping, .caller = *node};
+	uint32_t number = record_table_find(&profile->nodes, &record);
 
-	error = record_table_put(&profile->locations, &profile->budget, &location, &record.location);
-	if (error)
-		return error;
-	if (*node)
-		record.depth +=
-			((const struct node_record *)record_table_at(&profile->nodes, *node - 1))->depth;
-	error = record_table_put(&profile->nodes, &profile->budget, &record, &number);
-	if (error)
-		return error;
-	if (record.depth > profile->depth_max)
-		profile->depth_max = record.depth;
+	if (number == HASH_INDEX_NONE) {
+		int error = add_node(profile, &record, &number);
+		if (error)
+			return error;
+	}
 	*node = number + 1;
+	return 0;
+}
+
+static bool
+is_same_frame(const struct profile_frame *a, const struct profile_frame *b)
+{
+	return a->address == b->address && a->mapping == b->mapping;
+}
+
+/* The same, through the stack added last, of which this one has the first `depth` frames. */
+static int
+push_frame_at(struct profile *profile, size_t depth, const struct profile_frame *frame, uint32_t *node)
+{
+	struct recent_stack *recent = &profile->recent;
+
+	if (depth < recent->depth && is_same_frame(&recent->frames[depth], frame)) {
+		*node = recent->nodes[depth];
+		return 0;
+	}
+	int error = push_frame(profile, frame, node);
+	if (error || depth >= RECENT_DEPTH)
+		return error;
+	recent->frames[depth] = *frame;
+	recent->nodes[depth] = *node;
+	recent->depth = depth + 1;
 	return 0;
 }
 
 static int
 intern_sample(struct profile *profile, const struct profile_sample *sample, struct sample_record *ret)
 {
+	size_t depth = 0;
 	int error;
 
 	*ret = (struct sample_record){.pid = sample->pid, .tid = sample->tid};
@@ -99,7 +137,7 @@ intern_sample(struct profile *profile, const struct profile_sample *sample, stru
 
 		if (is_pseudo_frame_unknown(profile, frame))
 			continue;
-		error = push_frame(profile, frame, &ret->node);
+		error = push_frame_at(profile, depth++, frame, &ret->node);
 		if (error)
 			return error;
 	}

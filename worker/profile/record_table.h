@@ -1,6 +1,7 @@
 #pragma once
 /* Fixed-size records, each once, numbered from 0 in order of arrival. A record starts with its key
- * (`key_size` bytes, compared as bytes: no padding in keys); what follows is the owner's to change. */
+ * (`key_size` bytes, a multiple of 4, compared as bytes: no padding in keys); what follows is the owner's to
+ * change. */
 
 #include "worker/profile/hash_index.h"
 

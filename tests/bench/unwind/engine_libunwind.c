@@ -19,7 +19,8 @@ struct file {
 	const struct bench_module *module;
 	const uint8_t *bytes;
 	size_t size;
-	uint64_t header; /* .eh_frame_hdr, as mapped */
+	uint64_t header;    /* .eh_frame_hdr, as mapped */
+	uint64_t low, high; /* of all its segments */
 };
 
 static struct file *files;
@@ -50,6 +51,22 @@ file_of(uint64_t ip)
 	return NULL;
 }
 
+/* Unwind tables lie outside of the executable mapping. Neighbouring reads are of one file. */
+static const struct file *
+file_with(uint64_t address)
+{
+	static size_t last;
+
+	if (last < file_count && address >= files[last].low && address < files[last].high)
+		return &files[last];
+	for (size_t i = file_count; i > 0; i--)
+		if (address >= files[i - 1].low && address < files[i - 1].high) {
+			last = i - 1;
+			return &files[last];
+		}
+	return NULL;
+}
+
 static int
 find_proc_info(unw_addr_space_t as, unw_word_t ip, unw_proc_info_t *info, int need, void *arg)
 {
@@ -76,12 +93,11 @@ access_memory(unw_addr_space_t as, unw_word_t address, unw_word_t *value, int wr
 		return -UNW_EINVAL;
 	if (stack_view_u64(&current->stack, address, value))
 		return 0;
-	for (size_t i = file_count; i > 0; i--) {
-		const uint8_t *bytes = file_bytes(&files[i - 1], address, sizeof(*value));
-		if (bytes) {
-			memcpy(value, bytes, sizeof(*value));
-			return 0;
-		}
+	const struct file *file = file_with(address);
+	const uint8_t *bytes = file ? file_bytes(file, address, sizeof(*value)) : NULL;
+	if (bytes) {
+		memcpy(value, bytes, sizeof(*value));
+		return 0;
 	}
 	return -UNW_EINVAL;
 }
@@ -151,9 +167,18 @@ add_file(const struct bench_module *module)
 		return;
 	const Elf64_Ehdr *elf = (const void *)file->bytes;
 	const Elf64_Phdr *segment = (const void *)(file->bytes + elf->e_phoff);
-	for (unsigned i = 0; i < elf->e_phnum; i++)
+	file->low = UINT64_MAX;
+	for (unsigned i = 0; i < elf->e_phnum; i++) {
+		uint64_t start = segment[i].p_vaddr + module->bias;
+
 		if (segment[i].p_type == PT_GNU_EH_FRAME)
-			file->header = segment[i].p_vaddr + module->bias;
+			file->header = start;
+		if (segment[i].p_type != PT_LOAD)
+			continue;
+		file->low = start < file->low ? start : file->low;
+		file->high =
+			start + segment[i].p_filesz > file->high ? start + segment[i].p_filesz : file->high;
+	}
 	file_count++;
 }
 
