@@ -15,23 +15,25 @@
 
 /* ---- addresses ---- */
 
+/* What is mapped at pc, and how far that answer reaches. */
 static void
-lookup_code(void *context, uint64_t pc, struct code_place *ret)
+look_up_mapping(struct collector *collector, uint64_t pc, struct recent_code *ret)
 {
-	struct collector *collector = context;
 	struct mapping *mapping = process_mapping_at(collector->sampled, pc);
 	struct mapped_file *file = mapping ? mapped_files_get(collector->files, mapping->file) : NULL;
 
-	*ret = (struct code_place){.kind = CODE_UNMAPPED, .address = pc};
+	*ret = (struct recent_code){.place.kind = CODE_UNMAPPED};
 	if (!file)
 		return;
-	ret->file = file->number;
+	ret->start = mapping->start;
+	ret->size = mapping->end - mapping->start;
+	ret->place.file = file->number;
 	mapped_files_open(collector->files, file, process_pid(collector->sampled));
 	if (file->state == MAPPED_FILE_ANONYMOUS) {
-		ret->kind = CODE_ANONYMOUS;
+		ret->place.kind = CODE_ANONYMOUS;
 		return;
 	}
-	ret->kind = CODE_UNREADABLE;
+	ret->place.kind = CODE_UNREADABLE;
 	if (file->state != MAPPED_FILE_OPEN)
 		return;
 	if (!mapping->is_located) {
@@ -39,9 +41,21 @@ lookup_code(void *context, uint64_t pc, struct code_place *ret)
 			return;
 		mapping->is_located = true;
 	}
-	ret->kind = CODE_MODULE;
-	ret->address = mapping->address + (pc - mapping->start);
-	ret->module = file->module;
+	ret->place.kind = CODE_MODULE;
+	ret->bias = mapping->start - mapping->address;
+	ret->place.module = file->module;
+}
+
+/* Most frames are in the same file as the one before. */
+void
+collector_look_up(void *context, uint64_t pc, struct code_place *ret)
+{
+	struct collector *collector = context;
+
+	if (__builtin_expect(pc - collector->recent.start >= collector->recent.size, 0))
+		look_up_mapping(collector, pc, &collector->recent);
+	*ret = collector->recent.place;
+	ret->address = pc - collector->recent.bias;
 }
 
 static const char *
@@ -157,7 +171,7 @@ look_up_chain(struct collector *collector, const struct sample_record *sample, s
 		struct code_place place;
 		bool is_return_address = count > 0;
 
-		lookup_code(collector, sample->chain[count] - is_return_address, &place);
+		collector_look_up(collector, sample->chain[count] - is_return_address, &place);
 		if (place.kind == CODE_UNMAPPED && is_return_address)
 			break;
 		ret_frames[count] =
@@ -173,8 +187,8 @@ find_frames(struct collector *collector, const struct sample_record *sample, str
 {
 	*ret_count = 0;
 	if (sample->has_registers)
-		return unwinder_walk(collector->unwinder, &sample->registers, &sample->stack, lookup_code,
-				     collector, ret_frames, ret_count);
+		return unwinder_walk(collector->unwinder, &sample->registers, &sample->stack,
+				     collector_look_up, collector, ret_frames, ret_count);
 	if (sample->chain_count > 0 || sample->in_kernel)
 		return look_up_chain(collector, sample, ret_frames, ret_count);
 	return END_BAD_CFI; /* a 32-bit process: nothing we can walk */
@@ -192,6 +206,7 @@ collector_add_sample(struct collector *collector, const struct sample_record *sa
 		collector->ledger.unstored++;
 		return;
 	}
+	collector->recent.size = 0; /* of another process, or before something was mapped */
 	enum unwind_end end = find_frames(collector, sample, frames, &count);
 	if (sample->in_kernel)
 		shown[shown_count++] = pseudo_frame(collector, "[kernel]", "");

@@ -6,12 +6,20 @@
 #include "worker/process/processes.h"
 #include "worker/profile/profile.h"
 
+/* The mapping of the last frame. */
+struct recent_code {
+	uint64_t start, size; /* size 0: none */
+	uint64_t bias;        /* from an address in the target to one of the file */
+	struct code_place place;
+};
+
 struct collector {
 	struct mapped_files *files;
 	struct processes *processes;
 	struct unwinder *unwinder;
 	struct profile *profile;
 	struct process *sampled; /* whose sample is being walked */
+	struct recent_code recent;
 	struct ledger ledger;
 };
 
@@ -22,6 +30,9 @@ void collector_destroy(struct collector *collector);
 
 /* What cannot be stored is counted in the ledger. */
 void collector_add_sample(struct collector *collector, const struct sample_record *sample);
+
+/* What the walk of such a sample asks, a code_lookup of `sampled`; for the benchmark, which walks alone. */
+void collector_look_up(void *collector, uint64_t pc, struct code_place *ret);
 
 /* One sample for everything that ledger.lost counts, under this process's name. */
 void collector_add_lost(struct collector *collector, uint32_t pid, uint32_t executable, const char *name,

@@ -2,40 +2,20 @@
 
 #include "tests/bench/unwind/input.h"
 
-#include "worker/unwind/unwind.h"
+#include "worker/collect/collector.h"
 
 #include <errno.h>
 
 static const struct bench_input *input;
 static struct unwinder *unwinder;
-
-static void
-lookup(void *context, uint64_t pc, struct code_place *ret)
-{
-	struct mapping *mapping = process_mapping_at(input->process, pc);
-	struct mapped_file *file = mapping ? mapped_files_get(input->files, mapping->file) : NULL;
-
-	(void)context;
-	*ret = (struct code_place){.kind = CODE_UNMAPPED, .address = pc};
-	if (!file)
-		return;
-	ret->file = file->number;
-	mapped_files_open(input->files, file, input->pid);
-	ret->kind = file->state == MAPPED_FILE_ANONYMOUS ? CODE_ANONYMOUS : CODE_UNREADABLE;
-	if (file->state != MAPPED_FILE_OPEN)
-		return;
-	if (!mapping->is_located)
-		mapping->is_located =
-			elf_image_address_of_offset(file->image, mapping->offset, &mapping->address);
-	ret->kind = CODE_MODULE;
-	ret->address = mapping->address + (pc - mapping->start);
-	ret->module = file->module;
-}
+static struct collector collector;
 
 static int
 prepare(const struct bench_input *given)
 {
 	input = given;
+	collector = (struct collector){
+		.files = given->files, .processes = given->processes, .sampled = given->process};
 	unwinder = unwinder_new();
 	return unwinder ? 0 : -ENOMEM;
 }
@@ -62,7 +42,9 @@ walk(const struct sample_record *sample, uint64_t *ret_pc)
 	static struct frame frames[UNWIND_MAX_FRAMES];
 	size_t count;
 
-	unwinder_walk(unwinder, &sample->registers, &sample->stack, lookup, NULL, frames, &count);
+	collector.recent.size = 0;
+	unwinder_walk(unwinder, &sample->registers, &sample->stack, collector_look_up, &collector, frames,
+		      &count);
 	for (size_t i = 0; ret_pc && i < count; i++)
 		ret_pc[i] = absolute(&frames[i]);
 	return count;
