@@ -2,7 +2,6 @@
 
 #include "worker/replay/layout.h"
 
-#include "policy/events.h"
 #include "worker/base/cursor.h"
 
 #include <errno.h>
