@@ -103,6 +103,16 @@ _Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire la
 
 /* How a stack's walk ended, as counted on the wire; same order as enum unwind_end. */
 #define ENDINGS 6
+#define ENDING_ROOT 0
+#define ENDING_DEPTH 5 /* reached the root too, but has more frames than are kept */
+
+/* How the walks that ended in one file's code did. */
+#define ENDING_MODULES 8 /* per profile and in the closing lines: those that lost most stacks */
+#define MODULE_NAME_MAX 104
+struct module_endings {
+	char name[MODULE_NAME_MAX]; /* the end of its path; "": unused, and so are those after it */
+	uint64_t ending[ENDINGS];
+};
 
 /* The account of one profile, or of a whole session. */
 struct ledger {
@@ -140,6 +150,7 @@ struct profile_message {
 	uint32_t padding;
 	uint64_t kernel_count_ns, kernel_lost; /* session totals, for the next unwinder's START */
 	struct ledger ledger;
+	struct module_endings module[ENDING_MODULES]; /* most lost stacks first */
 };
 
 #define PROFILE_NAME_MAX 256
@@ -176,6 +187,7 @@ struct opened {
 /* SUMMARY: what the closing line says. */
 struct summary_message {
 	struct ledger ledger;
+	struct module_endings module[ENDING_MODULES];
 	uint64_t profiles;
 	uint64_t failed_writes;
 	int32_t write_error;       /* errno of the last failed write */
@@ -198,3 +210,4 @@ struct worker_config {
 
 _Static_assert(sizeof(struct open_mapping) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct rings_message) <= MESSAGE_MAX_BODY, "fits one message");
+_Static_assert(sizeof(struct summary_message) <= MESSAGE_MAX_BODY, "fits one message");

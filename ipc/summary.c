@@ -1,6 +1,9 @@
-/* Says in one line what was sampled, how much of it can be trusted, and where it is. */
+/* Says in one line what was sampled, how much of it can be trusted, and where it is; who wants to know more
+ * is told which code the stacks that were cut ended in. */
 
 #include "ipc/summary.h"
+
+#include "ipc/endings.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,18 +29,38 @@ log_profiles(const struct log *log, const struct summary_message *summary, const
 			 summary->profiles, output, summary->last_name);
 }
 
+static void
+log_endings(const struct log *log, const struct summary_message *summary)
+{
+	char text[ENDINGS_TEXT_MAX];
+
+	if (summary->ledger.samples == 0)
+		return;
+	endings_format(summary->ledger.ending, text);
+	log_line(log, LOG_LEVEL_INFORMATIONAL, "stacks ended: %s", text);
+	for (size_t i = 0; i < ENDING_MODULES && summary->module[i].name[0]; i++) {
+		if (endings_short_of_root(summary->module[i].ending) == 0)
+			continue;
+		endings_format(summary->module[i].ending, text);
+		log_line(log, LOG_LEVEL_INFORMATIONAL, "stacks that ended in %s: %s", summary->module[i].name,
+			 text);
+	}
+}
+
 void
 summary_log(const struct log *log, const struct summary_message *summary, const char *output)
 {
 	const struct ledger *ledger = &summary->ledger;
+	uint64_t rooted = ledger->ending[ENDING_ROOT] + ledger->ending[ENDING_DEPTH];
 	char counts[240];
 
+	log_endings(log, summary);
 	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
 		snprintf(counts, sizeof(counts), "no samples (less CPU time than one sampling period)");
 	else
 		snprintf(counts, sizeof(counts),
 			 "%" PRIu64 " samples, %" PRIu64 " lost, %.1f%% of stacks reached the root%s%s",
-			 ledger->samples, ledger->lost, percent(ledger->ending[0], ledger->samples),
+			 ledger->samples, ledger->lost, percent(rooted, ledger->samples),
 			 ledger->restarts ? ", incomplete (the unwinder was restarted)" : "",
 			 summary->unwinder_stopped ? ", ended early (the unwinder kept failing)" : "");
 	if (summary->profiles > 0)

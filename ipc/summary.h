@@ -1,5 +1,5 @@
 #pragma once
-/* The closing line, the same whether the launcher (--wait) or the worker says it. */
+/* The closing lines, the same whether the launcher (--wait) or the worker says it. */
 
 #include "ipc/log.h"
 #include "ipc/protocol.h"

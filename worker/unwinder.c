@@ -4,6 +4,7 @@
 #include "worker/roles.h"
 
 #include "ipc/channel.h"
+#include "ipc/endings.h"
 #include "ipc/fd.h"
 #include "ipc/rings.h"
 #include "policy/events.h"
@@ -256,14 +257,14 @@ add_kernel_counts(struct unwinder_role *role)
 }
 
 static int
-write_profile(struct unwinder_role *role, int64_t end_ns)
+write_profile(struct unwinder_role *role, const struct module_endings *modules, int64_t end_ns)
 {
 	static struct profile_comments comments;
 	OWNED_FD fd = memfd_create("ddprof-profile", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd < 0)
 		return -errno;
-	profile_comments_format(&role->collector.ledger, role->start.tags, &comments);
+	profile_comments_format(&role->collector.ledger, role->start.tags, modules, &comments);
 	struct profile_header header = {
 		.time_ns = role->period_start_ns,
 		.duration_ns = end_ns - role->period_start_ns,
@@ -285,11 +286,8 @@ finish_profile(struct unwinder_role *role, bool is_last)
 	add_kernel_counts(role);
 	collector_add_lost(&role->collector, role->start.target_pid, role->target_executable,
 			   role->target_name, role->start.period_ns);
-	OWNED_FD fd = write_profile(role, end_ns);
-	if (fd < 0)
-		return fd;
 	struct profile_message message = {
-		.sequence = role->sequence++,
+		.sequence = role->sequence,
 		.start_ns = role->period_start_ns,
 		.end_ns = end_ns,
 		.is_last = is_last,
@@ -297,8 +295,14 @@ finish_profile(struct unwinder_role *role, bool is_last)
 		.kernel_lost = role->kernel_lost,
 		.ledger = role->collector.ledger,
 	};
+	file_endings_worst(&role->collector.endings, role->collector.files, message.module, ENDING_MODULES);
+	OWNED_FD fd = write_profile(role, message.module, end_ns);
+	if (fd < 0)
+		return fd;
 	profile_clear(role->collector.profile);
+	file_endings_clear(&role->collector.endings);
 	role->collector.ledger = (struct ledger){0};
+	role->sequence++;
 	role->period_start_ns = end_ns;
 	return channel_send(FD_CONTROL, MESSAGE_PROFILE, &message, sizeof(message), &fd, 1);
 }

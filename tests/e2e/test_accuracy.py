@@ -50,7 +50,9 @@ class Accuracy(unittest.TestCase):
         self.used_ns, self.in_kernel_ns = after[0] - before[0], after[1] - before[1]
         self.assertEqual(list(support.wait_for_adopted().values()), [0])
         self.assertEqual(session.status, 0)
-        self.assertEqual(len(support.read_text(log).splitlines()), 1, support.read_text(log))  # the closing line, no trouble
+        lines = [line for line in support.read_text(log).splitlines() if " that ended in /" not in line]
+        self.assertEqual(len(lines), 2, support.read_text(log))  # the closing lines, no trouble
+        self.assertRegex(lines[0], r"stacks ended: root:\d+")
         return session
 
     def check_ledger(self, profile):
@@ -61,6 +63,8 @@ class Accuracy(unittest.TestCase):
         self.assertEqual(sum(s.count for s in profile.samples), profile.ledger("samples") + lost)
         self.assertEqual(sum(s.count for s in profile.samples if "[lost]" in s.stack), lost)
         self.assertEqual(support.total_ns(profile.samples), profile.ledger("cpu_time_ns") + lost * profile.message.period)
+        by_module = [value.split(" /")[0] for key, value in profile.comments.items() if key.startswith("ddprof.module.")]
+        self.assertEqual(sum(int(number) for counts in by_module for number in support.re.findall(r":(\d+)", counts)), stacks)
         for key in ("malformed", "unstored"):
             self.assertEqual(profile.ledger(key), 0, key)
 

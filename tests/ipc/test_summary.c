@@ -1,4 +1,4 @@
-/* The closing line, word for word. */
+/* The closing lines, word for word. */
 
 #include "ipc/summary.h"
 
@@ -23,10 +23,12 @@ test_lines(void **state)
 		  .profiles = 1,
 		  .last_name = "a.pprof"},
 		 "/tmp/out",
+		 "ddprof-launch: stacks ended: root:150\n"
 		 "ddprof-launch: 200 samples, 3 lost, 75.0% of stacks reached the root; profile: "
 		 "/tmp/out/a.pprof\n"},
 		{{.ledger = {.samples = 3, .ending = {3}}, .profiles = 2, .last_name = "b.pprof"},
 		 "out/",
+		 "ddprof-launch: stacks ended: root:3\n"
 		 "ddprof-launch: 3 samples, 0 lost, 100.0% of stacks reached the root; 2 profiles in out/, "
 		 "the "
 		 "last: b.pprof\n"},
@@ -41,11 +43,13 @@ test_lines(void **state)
 		  .unwinder_stopped = 1,
 		  .last_name = "d"},
 		 "o",
+		 "ddprof-launch: stacks ended: root:7\n"
 		 "ddprof-launch: 8 samples, 0 lost, 87.5% of stacks reached the root, ended early (the "
 		 "unwinder kept "
 		 "failing); profile: o/d\n"},
 		{{.ledger = {.samples = 7, .ending = {7}}},
 		 "o",
+		 "ddprof-launch: stacks ended: root:7\n"
 		 "ddprof-launch: 7 samples, 0 lost, 100.0% of stacks reached the root; no profile was "
 		 "written\n"},
 		{{.failed_writes = 2, .write_error = ENOSPC},
@@ -57,17 +61,28 @@ test_lines(void **state)
 		  .write_error = EACCES,
 		  .last_name = "e"},
 		 "o",
+		 "ddprof-launch: stacks ended: \n"
 		 "ddprof-launch: 1 samples, 0 lost, 0.0% of stacks reached the root; profile: o/e\n"
 		 "ddprof-launch: 1 profiles could not be written to o: Permission denied\n"},
 		{{.ledger = {.samples = UINT64_MAX, .lost = UINT64_MAX, .ending = {UINT64_MAX}},
 		  .profiles = UINT64_MAX,
 		  .last_name = "f"},
 		 "o",
+		 "ddprof-launch: stacks ended: root:18446744073709551615\n"
 		 "ddprof-launch: 18446744073709551615 samples, 18446744073709551615 lost, 100.0% of stacks "
 		 "reached "
 		 "the root; 18446744073709551615 profiles in o, the last: f\n"},
+		{{.ledger = {.samples = 10, .ending = {5, 2, [5] = 3}},
+		  .module = {{.name = "/lib/cut\n.so", .ending = {4, 2}},
+			     {.name = "/good", .ending = {1, [5] = 3}}},
+		  .profiles = 1,
+		  .last_name = "g"},
+		 "o",
+		 "ddprof-launch: stacks ended: root:5 copy_short:2 depth:3\n"
+		 "ddprof-launch: stacks that ended in /lib/cut\\x0a.so: root:4 copy_short:2\n"
+		 "ddprof-launch: 10 samples, 0 lost, 80.0% of stacks reached the root; profile: o/g\n"},
 	};
-	char written[2048];
+	char written[4096];
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -82,10 +97,29 @@ test_lines(void **state)
 	}
 }
 
+/* Whoever did not ask for more gets one line. */
+static void
+test_notice(void **state)
+{
+	struct summary_message summary = {.ledger = {.samples = 1, .ending = {0, 1}},
+					  .module = {{.name = "/cut", .ending = {0, 1}}},
+					  .profiles = 1,
+					  .last_name = "a"};
+	OWNED_FD fd = file_with("");
+	struct log log = {.fd = fd, .threshold = LOG_LEVEL_NOTICE};
+	char written[256] = "";
+
+	(void)state;
+	summary_log(&log, &summary, "o");
+	assert_true(pread(fd, written, sizeof(written) - 1, 0) > 0);
+	assert_string_equal(written, "ddprof-launch: 1 samples, 0 lost, 0.0% of stacks reached the root; "
+				     "profile: o/a\n");
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines), cmocka_unit_test(test_notice)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -453,8 +453,15 @@ test_summary_adds_up(void **state)
 			fields[f] = i * 1000 + f * 7 + 1;
 			sums[f] += fields[f];
 		}
+		head.module[0] = (struct module_endings){.name = "/same", .ending = {[1] = i}};
+		head.module[1] = (struct module_endings){.name = "/of its own", .ending = {i}};
+		head.module[1].name[0] += (char)i;
 		pipeline_add(pipeline, &head, profile_file(i, ""));
 	}
+	assert_string_equal(pipeline_summary(pipeline)->module[0].name, "/same");
+	assert_int_equal(pipeline_summary(pipeline)->module[0].ending[1], 6);
+	assert_string_equal(pipeline_summary(pipeline)->module[3].name, "2of its own");
+	assert_string_equal(pipeline_summary(pipeline)->module[4].name, "");
 	assert_memory_equal(&pipeline_summary(pipeline)->ledger, &sum, sizeof(sum));
 }
 

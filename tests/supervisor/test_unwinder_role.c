@@ -316,6 +316,7 @@ test_a_session(void **state)
 					    "ddprof.lost=3",
 					    "ddprof.malformed=1",
 					    "ddprof.kernel_count_ns=60000000",
+					    "ddprof.module.1=",
 					    NULL};
 	struct start_message start_message = plain_start();
 	struct profile_message head;
@@ -350,6 +351,9 @@ test_a_session(void **state)
 	assert_int_equal(head.ledger.cpu_time_ns, 5ull * PERIOD_NS);
 	assert_int_equal(head.ledger.kernel_count_ns, 60000000);
 	assert_int_equal(sum_of_endings(&head.ledger), 5);
+	assert_string_equal(head.module[0].name, "/bin/thing");
+	assert_memory_equal(head.module[0].ending, head.ledger.ending, sizeof(head.ledger.ending));
+	assert_string_equal(head.module[1].name, "");
 	expect_texts(bytes, size, texts);
 	assert_null(memmem(bytes, size, &secret, sizeof(secret))); /* no stack byte, no register leaves it */
 	free(bytes);
@@ -373,6 +377,7 @@ test_a_session(void **state)
 	assert_int_equal(head.ledger.lost, 0);
 	assert_int_equal(head.ledger.kernel_count_ns, 10000000);
 	assert_int_equal(head.ledger.malformed, 0);
+	assert_memory_equal(head.module[0].ending, head.ledger.ending, sizeof(head.ledger.ending));
 	end_role(0);
 }
 

@@ -15,6 +15,7 @@
  *   0xa00  in rdi     CFA = rsp + 0, rip in rdi (vfork)
  *   0xb00  bad slot   rbp at CFA + 1000
  *   0xc00  restorer   a signal frame: CFA = *(rsp + 24), rip = *(rsp + 32), rbp = *(rsp + 40)
+ *   0xd00  moves on   CFA = rsp + 8, rip in rbx: a step without memory
  *   0x2000 up         code without tables */
 
 #include "tests/unwind/frame_builder.h"
@@ -83,6 +84,7 @@ add_functions(struct frame_builder *b)
 	frame_builder_fde(b, ELF(0x900), 0x100, BYTES(0x0e, 64));
 	frame_builder_fde(b, ELF(0xa00), 0x100, BYTES(0x0e, 0, 0x09, 16, 5));
 	frame_builder_fde(b, ELF(0xb00), 0xff, BYTES(0x0e, 16, 0x11, 6, 0x83, 0x7f));
+	frame_builder_fde(b, ELF(0xd00), 0x100, BYTES(0x0e, 8, 0x09, 16, 3));
 	frame_builder_cie(b, "zRS");
 	/* from one byte before, as glibc does: a return address to its start is looked up at pc - 1 */
 	frame_builder_fde(b, ELF(0xbff), 0x101,
@@ -236,24 +238,69 @@ test_bad_cfi(void **state)
 	EXPECT(f, END_BAD_CFI, ELF(0x110), ELF(0x50f));
 }
 
+/* `depth` frames: one leaf, callers that differ by their place in 0x200 bytes of code, the outermost. */
 static void
-test_depth(void **state)
+walk_deep(struct fixture *f, size_t depth)
 {
-	struct fixture *f = *state;
-	static uint64_t words[2 * UNWIND_MAX_FRAMES];
+	static uint64_t words[2 * 4 * UNWIND_MAX_FRAMES];
 	struct stack_view stack = {
 		.bytes = (uint8_t *)words, .mask = UINT64_MAX, .sp = SP, .size = sizeof(words)};
 
+	assert_true(2 * depth <= sizeof(words) / sizeof(words[0]));
 	BEGIN(f, CODE(0x110), 0);
-	for (size_t i = 1; i < 2 * UNWIND_MAX_FRAMES; i += 2)
-		words[i] = CODE(0x120);
-	assert_int_equal(unwinder_walk(f->unwinder, &f->registers, &stack, lookup, f, f->frames, &f->count),
-			 END_DEPTH);
+	memset(words, 0, sizeof(words));
+	for (size_t i = 1; i < depth; i++)
+		words[2 * i - 1] = i == depth - 1 ? CODE(0x10) : CODE(0x101 + i % 64);
+	f->end = unwinder_walk(f->unwinder, &f->registers, &stack, lookup, f, f->frames, &f->count);
+}
+
+static void
+test_depth(void **state)
+{
+	static const size_t depths[] = {2,
+					UNWIND_MAX_FRAMES - 1,
+					UNWIND_MAX_FRAMES,
+					UNWIND_MAX_FRAMES + 1,
+					UNWIND_MAX_FRAMES + 2,
+					3 * UNWIND_MAX_FRAMES / 2,
+					3 * UNWIND_MAX_FRAMES + 77};
+	struct fixture *f = *state;
+
+	for (size_t d = 0; d < sizeof(depths) / sizeof(depths[0]); d++) {
+		size_t depth = depths[d], kept = depth < UNWIND_MAX_FRAMES ? depth : UNWIND_MAX_FRAMES;
+		size_t left_out = depth > kept ? depth - kept + 1 : 0;
+
+		walk_deep(f, depth);
+		assert_int_equal(f->end, left_out ? END_DEPTH : END_ROOT);
+		assert_int_equal(f->count, kept);
+		for (size_t i = 1; i + 1 < kept; i++) {
+			size_t number = left_out && i >= kept / 2 ? i + left_out - 1 : i;
+
+			if (left_out && i == kept / 2) {
+				assert_int_equal(f->frames[i].kind, CODE_LEFT_OUT);
+				assert_int_equal(f->frames[i].address, left_out);
+			} else {
+				assert_int_equal(f->frames[i].kind, CODE_MODULE);
+				assert_int_equal(f->frames[i].address, ELF(0x100 + number % 64));
+			}
+		}
+		assert_int_equal(f->frames[0].address, ELF(0x110));
+		assert_int_equal(f->frames[kept - 1].address, ELF(0xf));
+	}
+}
+
+/* Steps that take nothing from memory end too: rip in rdi again and again, hostile and impossible. */
+static void
+test_depth_of_what_never_ends(void **state)
+{
+	struct fixture *f = *state;
+
+	BEGIN(f, CODE(0xd10), 0);
+	f->registers.value[REGISTER_RBX] = CODE(0xd20);
+	walk(f);
+	assert_int_equal(f->end, END_BAD_CFI);
 	assert_int_equal(f->count, UNWIND_MAX_FRAMES);
-	words[2 * (UNWIND_MAX_FRAMES - 1) - 1] = CODE(0x10); /* the last that fits is the outermost */
-	assert_int_equal(unwinder_walk(f->unwinder, &f->registers, &stack, lookup, f, f->frames, &f->count),
-			 END_ROOT);
-	assert_int_equal(f->count, UNWIND_MAX_FRAMES);
+	assert_int_equal(f->frames[UNWIND_MAX_FRAMES / 2].kind, CODE_LEFT_OUT);
 }
 
 static void
@@ -545,6 +592,7 @@ main(void)
 		TEST(test_places),
 		TEST(test_bad_cfi),
 		TEST(test_depth),
+		TEST(test_depth_of_what_never_ends),
 		TEST(test_frame_pointer_rows),
 		TEST(test_call_at_the_end),
 		TEST(test_slow_rows),

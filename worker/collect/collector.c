@@ -89,8 +89,12 @@ static struct profile_frame
 profile_frame_of(struct collector *collector, const struct frame *frame)
 {
 	const struct mapped_file *file = mapped_files_get(collector->files, frame->file);
+	char text[48];
 
 	switch (frame->kind) {
+	case CODE_LEFT_OUT:
+		snprintf(text, sizeof(text), "[truncated %llu frames]", (unsigned long long)frame->address);
+		return pseudo_frame(collector, text, "");
 	case CODE_MODULE:
 		return (struct profile_frame){
 			.mapping = file->number << SEGMENT_BITS | segment_of(file->image, frame->address),
@@ -136,7 +140,7 @@ static const char *const end_frame[UNWIND_END_COUNT] = {
 	[END_UNMAPPED] = "[unknown mapping]",
 	[END_UNREADABLE] = "[unwind failure]",
 	[END_BAD_CFI] = "[unwind failure]",
-	[END_DEPTH] = "[truncated]",
+	[END_DEPTH] = NULL, /* its root is there; the frame for those left out says what is not */
 };
 _Static_assert(UNWIND_END_COUNT == ENDINGS, "the ledger counts every ending");
 
@@ -219,6 +223,7 @@ collector_add_sample(struct collector *collector, const struct sample_record *sa
 
 	collector->ledger.samples++;
 	collector->ledger.ending[end]++;
+	file_endings_add(&collector->endings, count > 0 ? frames[count - 1].file : 0, end);
 	collector->ledger.cpu_time_ns += sample->period_ns;
 	store(collector, &(struct profile_sample){
 				 .frames = shown,
@@ -276,6 +281,7 @@ collector_init(struct collector *ret, mapped_file_open *open_file, void *context
 void
 collector_destroy(struct collector *collector)
 {
+	file_endings_clear(&collector->endings);
 	profile_free(collector->profile);
 	unwinder_free(collector->unwinder);
 	processes_free(collector->processes);

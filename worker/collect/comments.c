@@ -2,12 +2,28 @@
 
 #include "worker/collect/comments.h"
 
-#include "worker/unwind/unwind.h"
-
 #include <stdio.h>
 
+/* "ddprof.module.1=root:12 copy_short:3 /usr/lib/libx.so": the path last, for it may hold anything. */
+static void
+format_module_comments(const struct module_endings module[static ENDING_MODULES], size_t line,
+		       struct profile_comments *ret)
+{
+	char counts[ENDINGS_TEXT_MAX];
+
+	for (size_t i = 0; i < ENDING_MODULES && module[i].name[0]; i++) {
+		endings_format(module[i].ending, counts);
+		snprintf(ret->modules[i], sizeof(ret->modules[i]), "ddprof.module.%zu=%s %s", i + 1, counts,
+			 module[i].name);
+		ret->lines[line++] = ret->modules[i];
+	}
+	ret->lines[line] = NULL;
+}
+
 void
-profile_comments_format(const struct ledger *ledger, const char *tags, struct profile_comments *ret)
+profile_comments_format(const struct ledger *ledger, const char *tags,
+			const struct module_endings modules[static ENDING_MODULES],
+			struct profile_comments *ret)
 {
 	const struct {
 		const char *key;
@@ -18,23 +34,21 @@ profile_comments_format(const struct ledger *ledger, const char *tags, struct pr
 		{"malformed", ledger->malformed},
 		{"unstored", ledger->unstored},
 		{"restarts", ledger->restarts},
-		{"stacks.root", ledger->ending[END_ROOT]},
-		{"stacks.copy_short", ledger->ending[END_COPY_SHORT]},
-		{"stacks.unmapped", ledger->ending[END_UNMAPPED]},
-		{"stacks.unreadable", ledger->ending[END_UNREADABLE]},
-		{"stacks.bad_cfi", ledger->ending[END_BAD_CFI]},
-		{"stacks.depth", ledger->ending[END_DEPTH]},
 		{"cpu_time_ns", ledger->cpu_time_ns},
 		{"kernel_count_ns", ledger->kernel_count_ns},
 	};
 	size_t count = sizeof(entries) / sizeof(entries[0]);
 
 	snprintf(ret->tags, sizeof(ret->tags), "ddprof.tags=%s", tags);
-	ret->lines[0] = ret->tags;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		snprintf(ret->text[i], sizeof(ret->text[i]), "ddprof.%s=%llu", entries[i].key,
 			 (unsigned long long)entries[i].value);
+	for (size_t i = 0; i < ENDINGS; i++)
+		snprintf(ret->text[count + i], sizeof(ret->text[0]), "ddprof.stacks.%s=%llu", ending_names[i],
+			 (unsigned long long)ledger->ending[i]);
+	count += ENDINGS;
+	ret->lines[0] = ret->tags;
+	for (size_t i = 0; i < count; i++)
 		ret->lines[1 + i] = ret->text[i];
-	}
-	ret->lines[1 + count] = NULL;
+	format_module_comments(modules, 1 + count, ret);
 }

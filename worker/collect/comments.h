@@ -1,12 +1,18 @@
 #pragma once
 /* What a profile says about itself, one "key=value" comment each: whom it is about, and the ledger. */
 
+#include "ipc/endings.h"
 #include "ipc/protocol.h"
 
 struct profile_comments {
 	char text[16][48];
 	char tags[START_TAGS_MAX + sizeof("ddprof.tags=")];
-	const char *lines[18]; /* NULL-terminated, into the above: valid as long as this is not moved */
+	char modules[ENDING_MODULES][ENDINGS_TEXT_MAX + MODULE_NAME_MAX + 32];
+	const char *lines[18 + ENDING_MODULES]; /* NULL-terminated, into the above: valid as long as this is
+						   not moved */
 };
 
-void profile_comments_format(const struct ledger *ledger, const char *tags, struct profile_comments *ret);
+/* modules: those whose stacks ended worst, unused ones at the end without a name. */
+void profile_comments_format(const struct ledger *ledger, const char *tags,
+			     const struct module_endings modules[static ENDING_MODULES],
+			     struct profile_comments *ret);

@@ -57,13 +57,15 @@ static int
 write_unnamed(struct collector *collector, const struct recording *recording, int64_t end_ns)
 {
 	static struct profile_comments comments;
+	struct module_endings modules[ENDING_MODULES] = {0};
 	uint64_t first_ns, last_ns;
 	OWNED_FD fd = memfd_create("ddprof-replay", MFD_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
 	recording_times(recording, &first_ns, &last_ns);
-	profile_comments_format(&collector->ledger, "", &comments);
+	file_endings_worst(&collector->endings, collector->files, modules, ENDING_MODULES);
+	profile_comments_format(&collector->ledger, "", modules, &comments);
 	struct profile_header header = {
 		.duration_ns = (int64_t)(last_ns - first_ns),
 		.time_ns = end_ns - (int64_t)(last_ns - first_ns),

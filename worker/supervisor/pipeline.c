@@ -2,6 +2,7 @@
 
 #include "worker/supervisor/pipeline.h"
 
+#include "ipc/endings.h"
 #include "ipc/fd.h"
 
 #include <errno.h>
@@ -102,6 +103,8 @@ pipeline_add(struct pipeline *pipeline, const struct profile_message *head, int 
 	pipeline->entry[pipeline->count++] =
 		(struct entry){.stage = STAGE_SYMBOLIZE, .head = *head, .fd = fd};
 	add_ledger(&pipeline->summary.ledger, &head->ledger);
+	for (size_t i = 0; i < ENDING_MODULES && head->module[i].name[0]; i++)
+		endings_add_module(pipeline->summary.module, &head->module[i]);
 }
 
 static struct entry *

@@ -292,6 +292,15 @@ take_ready(struct session *session, struct role_process *role, struct message *m
 }
 
 static bool
+names_are_terminated(const struct profile_message *head)
+{
+	for (size_t i = 0; i < ENDING_MODULES; i++)
+		if (!IS_TERMINATED(head->module[i].name))
+			return false;
+	return true;
+}
+
+static bool
 take_profile(struct session *session, struct role_process *role, struct message *message)
 {
 	const struct profile_message *head = message_expect(message, MESSAGE_PROFILE, sizeof(*head), 1);
@@ -299,7 +308,7 @@ take_profile(struct session *session, struct role_process *role, struct message 
 	if (!head)
 		return false;
 	OWNED_FD profile = message_take_fd(message, 0);
-	if (memfd_check_sealed(profile) < 0)
+	if (memfd_check_sealed(profile) < 0 || !names_are_terminated(head))
 		return false;
 	role->deadline_ms = 0;
 	session->restarts = 0;

@@ -14,6 +14,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* More frames than the largest copy has words: a walk that gets here takes no step from memory. */
+#define WALK_MAX_FRAMES 10000
 
 /* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
 #define CFI_BYTES_PER_WALK (512u << 10)
@@ -28,7 +32,7 @@ struct walk {
 	code_lookup *lookup;
 	void *context;
 	struct frame *frames;
-	size_t count;
+	size_t count; /* all of them; frames[frame_slot(i)] holds the first and the last ones */
 	struct frame_state state;
 };
 
@@ -55,20 +59,48 @@ unwinder_free(struct unwinder *unwinder)
 	free(unwinder);
 }
 
+/* Frames of the leaf's half stay where they are; the root's half is a ring. */
+static inline size_t
+frame_slot(size_t number)
+{
+	const size_t half = UNWIND_MAX_FRAMES / 2;
+
+	return number < UNWIND_MAX_FRAMES ? number : half + (number - half) % half;
+}
+
+/* Puts the ring in order; what stands for the frames left out takes the place of its oldest. */
+static size_t
+finish_frames(struct walk *w)
+{
+	const size_t half = UNWIND_MAX_FRAMES / 2;
+	struct frame ring[UNWIND_MAX_FRAMES / 2];
+
+	if (w->count <= UNWIND_MAX_FRAMES)
+		return w->count;
+	memcpy(ring, w->frames + half, sizeof(ring));
+	for (size_t i = 1; i < half; i++)
+		w->frames[half + i] = ring[frame_slot(w->count + i) - half];
+	w->frames[half] =
+		(struct frame){.kind = CODE_LEFT_OUT, .address = w->count - (UNWIND_MAX_FRAMES - 1)};
+	if (w->state.end == END_ROOT)
+		w->state.end = END_DEPTH;
+	return UNWIND_MAX_FRAMES;
+}
+
 /* Adds the frame at `pc` (already minus one for a return address). False: the walk ends here. A return
  * address that leads nowhere is no frame; a leaf always is. */
 static inline bool
 enter_frame(struct walk *w, uint64_t pc, struct code_place *ret_place)
 {
-	if (w->count == UNWIND_MAX_FRAMES) {
-		w->state.end = END_DEPTH;
+	if (w->count == WALK_MAX_FRAMES) {
+		w->state.end = END_BAD_CFI;
 		return false;
 	}
 	w->lookup(w->context, pc, ret_place);
 	w->state.end = ret_place->kind == CODE_UNREADABLE ? END_UNREADABLE : END_UNMAPPED;
 	if (ret_place->kind == CODE_UNMAPPED && w->count > 0)
 		return false;
-	w->frames[w->count++] = (struct frame){
+	w->frames[frame_slot(w->count++)] = (struct frame){
 		.kind = ret_place->kind,
 		.file = ret_place->file,
 		.address = ret_place->address,
@@ -82,7 +114,7 @@ static void
 report_signal_frame(struct walk *w)
 {
 	if (!w->state.interrupted)
-		w->frames[w->count - 1].address++;
+		w->frames[frame_slot(w->count - 1)].address++;
 }
 
 static __attribute__((noinline)) struct rule
@@ -300,6 +332,6 @@ unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
 		if (walk_frames(&w, /* exact= */ true) == STEP_NEEDS_REGISTERS)
 			w.state.end = END_BAD_CFI; /* CFI asks for a register that no caller can have */
 	}
-	*ret_count = w.count;
+	*ret_count = finish_frames(&w);
 	return w.state.end;
 }

@@ -41,6 +41,7 @@ enum code_kind {
 	CODE_ANONYMOUS,  /* executable memory without a file (JIT): unwound by frame pointer */
 	CODE_UNREADABLE, /* in a file that could not be opened or is not the file that was mapped */
 	CODE_UNMAPPED,   /* in no executable mapping we know of */
+	CODE_LEFT_OUT,   /* frames only: stands for `address` frames that were left out here */
 };
 
 struct code_place {
@@ -78,12 +79,13 @@ enum unwind_end {
 	/* Malformed or unsupported unwind rule, or one that asks for a register nobody can know; the CFA did
 	 * not move up; a frame pointer that is none. */
 	END_BAD_CFI,
-	/* UNWIND_MAX_FRAMES reached. */
+	/* As END_ROOT, but there are more than UNWIND_MAX_FRAMES frames: both ends are there, and between
+	 * them one of kind CODE_LEFT_OUT. (A deep stack that ends otherwise is counted as that.) */
 	END_DEPTH,
 	UNWIND_END_COUNT,
 };
 
-#define UNWIND_MAX_FRAMES 512 /* the depth Datadog's backend accepts */
+#define UNWIND_MAX_FRAMES 512 /* the depth Datadog's backend accepts; even */
 
 struct unwinder; /* holds the PC cache and working memory, 200 KB; one per draining thread */
 
