@@ -82,6 +82,41 @@ test_usual(void **state)
 	close(fd);
 }
 
+/* What is in the file only can be read at an address that no segment has; one section at a time. */
+static void
+test_unloaded_section(void **state)
+{
+	static struct elf_builder b;
+	static Elf64_Shdr header;
+	uint64_t address, size;
+	struct elf_image *image;
+	uint8_t bytes[4];
+	const uint64_t flags[] = {0, SHF_ALLOC, SHF_COMPRESSED};
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		build_usual(&b);
+		elf_builder_add_section(&b, 0x800, ".debug_frame", 0, 0x1ffe, 0x100);
+		memcpy(&header, b.bytes + 0x800 + sizeof(header), sizeof(header));
+		header.sh_flags = flags[i];
+		elf_builder_put(&b, 0x800 + sizeof(header), &header, sizeof(header));
+		elf_builder_finish(&b);
+		assert_int_equal(elf_image_open_memory(b.bytes, b.size, &image), 0);
+		assert_int_equal(elf_image_unloaded_section(image, ".debug_frame", &address, &size), i == 0);
+		if (i == 0) {
+			assert_int_equal(size, 0x100);
+			assert_int_equal(elf_image_read_address(image, address, bytes, 4), 0);
+			assert_memory_equal(bytes, "\xa1\xa1\xa2\xa2", 4);
+			assert_int_equal(elf_image_read_address(image, address + 0xfc, bytes, 4), 0);
+			assert_int_equal(elf_image_read_address(image, address + 0xfd, bytes, 4), -ERANGE);
+			assert_int_equal(elf_image_read_address(image, address + 0x101, bytes, 0), -ERANGE);
+			assert_int_equal(elf_image_read_address(image, address - 1, bytes, 4), -ERANGE);
+			assert_int_equal(elf_image_read_address(image, UINT64_MAX, bytes, 4), -ERANGE);
+		}
+		elf_image_free(image);
+	}
+}
+
 static void
 test_address_of_offset(void **state)
 {
@@ -285,6 +320,8 @@ test_mutated_headers(void **state)
 		opened++;
 		assert_true(elf_image_build_id(image, id) <= ELF_BUILD_ID_MAX);
 		(void)elf_image_section(image, ".eh_frame", &address, &size);
+		if (elf_image_unloaded_section(image, ".eh_frame", &address, &size))
+			(void)elf_image_read_address(image, address + random % 0x200, bytes, sizeof(bytes));
 		(void)elf_image_address_of_offset(image, random >> 40, &address);
 		(void)elf_image_read_address(image, random >> 48, bytes, sizeof(bytes));
 		elf_image_free(image);
@@ -299,7 +336,7 @@ main(void)
 		cmocka_unit_test(test_usual),           cmocka_unit_test(test_address_of_offset),
 		cmocka_unit_test(test_reads),           cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_notes),           cmocka_unit_test(test_vdso),
-		cmocka_unit_test(test_mutated_headers),
+		cmocka_unit_test(test_mutated_headers), cmocka_unit_test(test_unloaded_section),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -492,6 +492,11 @@ test_signal_stub(void **state)
 		begin(f, CODE(0x110), words, 48);
 		EXPECT(f, END_COPY_SHORT, ELF(0x110), ELF(0x2200), ELF(0x20f));
 	}
+	for (unsigned back = 0; back <= 2; back++) { /* never in circles */
+		words[2 + 5 + 15] = ADDRESS(back);
+		begin(f, CODE(0x110), words, 48);
+		EXPECT(f, END_BAD_CFI, ELF(0x110), ELF(0x2200));
+	}
 	words[2 + 5 + 16] = 0;
 	begin(f, CODE(0x110), words, 48);
 	EXPECT(f, END_ROOT, ELF(0x110), ELF(0x2200));
@@ -514,6 +519,10 @@ test_signal_frame(void **state)
 	for (int above = 0; above < 2; above++) {
 		f->words[5] = above ? SP + (1ull << 40) : SP - (1ull << 40);
 		EXPECT(f, END_COPY_SHORT, ELF(0x110), ELF(0xc00), ELF(0x20f));
+	}
+	for (unsigned back = 0; back <= 2; back++) { /* never in circles */
+		f->words[5] = ADDRESS(back);
+		EXPECT(f, END_BAD_CFI, ELF(0x110), ELF(0xc00));
 	}
 }
 

@@ -27,6 +27,8 @@ enum {
 	FILE_PAGE = 4096,          /* what mmap rounds to; larger pages only round further */
 };
 
+#define UNLOADED_ADDRESS (1ull << 62) /* no user address of any architecture is that high */
+
 struct elf_image {
 	int fd;        /* borrowed; unused when `memory` is set */
 	uint64_t file; /* our number in the block cache */
@@ -37,6 +39,7 @@ struct elf_image {
 	struct elf_segment segments[SEGMENTS_MAX];
 	bool has_eh_frame_hdr;
 	uint64_t eh_frame_hdr_address, eh_frame_hdr_size;
+	uint64_t unloaded_offset, unloaded_size; /* what is read at UNLOADED_ADDRESS */
 	uint64_t section_offset;
 	uint32_t section_count, section_names; /* the latter is the index of the string table */
 	size_t build_id_size;
@@ -67,7 +70,10 @@ elf_image_read_address(struct elf_image *image, uint64_t address, void *ret_byte
 			return -ERANGE;
 		return elf_image_read(image, segment->offset + skip, ret_bytes, size);
 	}
-	return -ERANGE;
+	if (address < UNLOADED_ADDRESS || address - UNLOADED_ADDRESS > image->unloaded_size ||
+	    size > image->unloaded_size - (address - UNLOADED_ADDRESS))
+		return -ERANGE;
+	return elf_image_read(image, image->unloaded_offset + (address - UNLOADED_ADDRESS), ret_bytes, size);
 }
 
 static bool
@@ -277,29 +283,53 @@ read_section_header(struct elf_image *image, uint32_t index, Elf64_Shdr *ret_hea
 	return elf_image_read(image, offset, ret_header, sizeof(*ret_header)) == 0;
 }
 
-bool
-elf_image_section(struct elf_image *image, const char *name, uint64_t *ret_address, uint64_t *ret_size)
+static bool
+find_section(struct elf_image *image, const char *name, Elf64_Shdr *ret_header)
 {
 	size_t name_size = strlen(name) + 1;
-	Elf64_Shdr names, header;
 	char found[SECTION_NAME_MAX];
+	Elf64_Shdr names;
 
 	if (name_size > sizeof(found) || image->section_count == 0 ||
 	    !read_section_header(image, image->section_names, &names) ||
 	    ends_overflow(names.sh_offset, names.sh_size))
 		return false;
 	for (uint32_t i = 0; i < image->section_count; i++) {
-		if (!read_section_header(image, i, &header))
+		if (!read_section_header(image, i, ret_header))
 			return false;
-		if (header.sh_name > names.sh_size || names.sh_size - header.sh_name < name_size ||
-		    elf_image_read(image, names.sh_offset + header.sh_name, found, name_size) ||
+		if (ret_header->sh_name > names.sh_size || names.sh_size - ret_header->sh_name < name_size ||
+		    elf_image_read(image, names.sh_offset + ret_header->sh_name, found, name_size) ||
 		    memcmp(found, name, name_size) != 0)
 			continue;
-		if (header.sh_type == SHT_NOBITS || ends_overflow(header.sh_addr, header.sh_size))
-			return false;
-		*ret_address = header.sh_addr;
-		*ret_size = header.sh_size;
-		return true;
+		return ret_header->sh_type != SHT_NOBITS;
 	}
 	return false;
+}
+
+bool
+elf_image_section(struct elf_image *image, const char *name, uint64_t *ret_address, uint64_t *ret_size)
+{
+	Elf64_Shdr header;
+
+	if (!find_section(image, name, &header) || ends_overflow(header.sh_addr, header.sh_size))
+		return false;
+	*ret_address = header.sh_addr;
+	*ret_size = header.sh_size;
+	return true;
+}
+
+bool
+elf_image_unloaded_section(struct elf_image *image, const char *name, uint64_t *ret_address,
+			   uint64_t *ret_size)
+{
+	Elf64_Shdr header;
+
+	if (!find_section(image, name, &header) || header.sh_flags & (SHF_ALLOC | SHF_COMPRESSED) ||
+	    ends_overflow(header.sh_offset, header.sh_size))
+		return false;
+	image->unloaded_offset = header.sh_offset;
+	image->unloaded_size = header.sh_size;
+	*ret_address = UNLOADED_ADDRESS;
+	*ret_size = header.sh_size;
+	return true;
 }

@@ -45,3 +45,8 @@ int elf_image_read_address(struct elf_image *image, uint64_t address, void *ret_
  * False when the file has none. */
 bool elf_image_eh_frame_hdr(const struct elf_image *image, uint64_t *ret_address, uint64_t *ret_size);
 bool elf_image_section(struct elf_image *image, const char *name, uint64_t *ret_address, uint64_t *ret_size);
+
+/* A section that is in the file but in no segment (.debug_frame): from now on it can be read at an address
+ * of its own, beyond all others. One at a time. False: there is none, or it is compressed. */
+bool elf_image_unloaded_section(struct elf_image *image, const char *name, uint64_t *ret_address,
+				uint64_t *ret_size);

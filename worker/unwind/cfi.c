@@ -3,6 +3,8 @@
  *   CIE  length 0    version "zR" code*4 data*-8 ra 16 | def_cfa rsp+8; rip at CFA-8
  *   FDE  length ->CIE  begin size                      | advance 1; def_cfa_offset 16; rbp at CFA-16; ...
  *
+ * .debug_frame, which debuggers use, has the same entries with other ids, and plain addresses.
+ *
  * The row machine runs the CIE's instructions once (the row is kept with the CIE), then the FDE's until
  * the location passes the address asked for. Each instruction takes at least a byte, so the byte limits
  * also limit the steps. */
@@ -19,6 +21,8 @@ enum {
 	ID_SIZE = 4,
 	AUGMENTATION_MAX = 8,
 };
+
+#define DEBUG_FRAME_CIE UINT32_MAX /* the id of a CIE there; in .eh_frame it is 0 */
 
 /* DW_CFA_*: the upper two bits, or else the whole byte. */
 enum {
@@ -358,7 +362,7 @@ read_augmentation(struct cie *cie, struct cursor *in, const char *letters)
 
 /* Parses cie->bytes (everything after the length field) and runs its instructions. */
 static bool
-parse_cie(struct cie *cie, size_t size, struct cfi_scratch *scratch)
+parse_cie(struct cie *cie, size_t size, bool is_debug_frame, struct cfi_scratch *scratch)
 {
 	struct cursor in = cursor_over(cie->bytes, size);
 	uint32_t id = cursor_u32(&in);
@@ -370,7 +374,11 @@ parse_cie(struct cie *cie, size_t size, struct cfi_scratch *scratch)
 	do {
 		letters[length] = (char)cursor_u8(&in);
 	} while (letters[length] && ++length <= AUGMENTATION_MAX);
-	if (in.failed || id != 0 || length > AUGMENTATION_MAX || (version != 1 && version != 3))
+	if (in.failed || id != (is_debug_frame ? DEBUG_FRAME_CIE : 0) || length > AUGMENTATION_MAX)
+		return false;
+	if (version == 4 && is_debug_frame && (cursor_u8(&in) != sizeof(uint64_t) || cursor_u8(&in) != 0))
+		return false; /* the sizes of addresses and segment selectors */
+	if (version != 1 && version != 3 && (version != 4 || !is_debug_frame))
 		return false;
 	cie->code_factor = cursor_uleb128(&in);
 	cie->data_factor = cursor_sleb128(&in);
@@ -422,7 +430,7 @@ find_cie(struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *sc
 	}
 	cies->next = (cies->next + 1) % CFI_CIES_KEPT;
 	cie->address = address;
-	cie->usable = parse_cie(cie, length, scratch);
+	cie->usable = parse_cie(cie, length, cies->debug_frame != 0, scratch);
 	return cie->usable ? cie : NULL;
 }
 
@@ -463,13 +471,16 @@ static int
 parse_fde(struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *scratch, uint64_t entry,
 	  struct cursor in, struct fde *ret_fde)
 {
-	uint32_t cie_distance = cursor_u32(&in);
+	uint32_t cie_pointer = cursor_u32(&in);
 	struct fde fde;
 	int error;
 
-	if (in.failed || cie_distance == 0 || cie_distance > entry + LENGTH_SIZE)
+	if (in.failed || (!cies->debug_frame && (cie_pointer == 0 || cie_pointer > entry + LENGTH_SIZE)))
 		return -EBADMSG;
-	fde.cie = find_cie(image, cies, scratch, entry + LENGTH_SIZE - cie_distance, &error);
+	fde.cie = find_cie(image, cies, scratch,
+			   cies->debug_frame ? cies->debug_frame + cie_pointer
+					     : entry + LENGTH_SIZE - cie_pointer,
+			   &error);
 	if (!fde.cie)
 		return error;
 	fde.range.begin = cursor_pointer(&in, fde.cie->pointer_encoding, address_in(scratch, entry, in.at));
@@ -534,7 +545,7 @@ cfi_read_entry(struct elf_image *image, struct cie_cache *cies, struct cfi_scrat
 	*ret_size = LENGTH_SIZE + cursor_left(&body);
 	id = cursor_u32(&(struct cursor){.at = body.at, .end = body.end});
 	*ret_is_fde = false;
-	if (id == 0)
+	if (id == (cies->debug_frame ? DEBUG_FRAME_CIE : 0))
 		return 0;
 	error = parse_fde(image, cies, scratch, entry, body, &fde);
 	if (error == -EBADMSG)

@@ -1,6 +1,7 @@
 #pragma once
-/* Call frame information: from one FDE of .eh_frame to the row that holds at one address. The bytes are
- * the profiled process's: everything is bounded, and anything we do not understand rejects the FDE. */
+/* Call frame information: from one FDE of .eh_frame or .debug_frame to the row that holds at one address. The
+ * bytes are the profiled process's: everything is bounded, and anything we do not understand rejects the FDE.
+ */
 
 #include "worker/unwind/architecture.h"
 
@@ -58,6 +59,7 @@ struct cie {
 };
 
 struct cie_cache {
+	uint64_t debug_frame; /* ELF address of .debug_frame when that is what is read; 0: .eh_frame */
 	struct cie cies[CFI_CIES_KEPT];
 	unsigned next; /* the one to replace */
 };

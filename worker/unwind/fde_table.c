@@ -144,7 +144,7 @@ lowest_address(const struct elf_image *image)
 	return lowest;
 }
 
-/* Walks .eh_frame. What is malformed ends the walk; what was found before it stays usable. */
+/* What is malformed ends the walk; what was found before it stays usable. */
 static int
 build_index(struct fde_table *table, struct elf_image *image, struct cie_cache *cies,
 	    struct cfi_scratch *scratch, uint64_t start, uint64_t size)
@@ -175,6 +175,17 @@ build_index(struct fde_table *table, struct elf_image *image, struct cie_cache *
 	return 0;
 }
 
+int
+fde_table_index(struct fde_table *table, struct elf_image *image, struct cie_cache *cies,
+		struct cfi_scratch *scratch, uint64_t start, uint64_t size)
+{
+	int error = build_index(table, image, cies, scratch, start, size);
+
+	if (error)
+		fde_table_clear(table);
+	return error;
+}
+
 /* The end of what the file holds behind an address. */
 static uint64_t
 bytes_behind(const struct elf_image *image, uint64_t address)
@@ -193,7 +204,6 @@ static int
 prepare(struct fde_table *table, struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *scratch)
 {
 	uint64_t header, start, size;
-	int error;
 
 	if (elf_image_eh_frame_hdr(image, &header, &size) &&
 	    read_header(image, header, size, table, &start)) {
@@ -204,10 +214,7 @@ prepare(struct fde_table *table, struct elf_image *image, struct cie_cache *cies
 		table->source = FDES_NONE;
 		return 0;
 	}
-	error = build_index(table, image, cies, scratch, start, size);
-	if (error)
-		fde_table_clear(table);
-	return error;
+	return fde_table_index(table, image, cies, scratch, start, size);
 }
 
 /* The first code address of a chunk, from memory or from the file. */

@@ -33,4 +33,9 @@ struct fde_table {
 int fde_table_find(struct fde_table *table, struct elf_image *image, struct cie_cache *cies,
 		   struct cfi_scratch *scratch, uint64_t address, uint64_t *ret_fde);
 
+/* Makes the table an index over the entries at [start, start + size), which are walked once. 0, -ENOMEM;
+ * else pread's error. */
+int fde_table_index(struct fde_table *table, struct elf_image *image, struct cie_cache *cies,
+		    struct cfi_scratch *scratch, uint64_t start, uint64_t size);
+
 void fde_table_clear(struct fde_table *table);

@@ -8,11 +8,19 @@
 #include <errno.h>
 #include <stdlib.h>
 
+/* Most files have no .debug_frame: what it needs is allocated for those that do. */
+struct debug_frame {
+	struct fde_table fdes;
+	struct cie_cache cies;
+};
+
 struct unwind_module {
 	uint32_t id; /* first: the hot path reads only this */
 	struct elf_image *image;
 	struct fde_table fdes;
 	struct cie_cache cies;
+	struct debug_frame *debug_frame; /* once it was needed */
+	bool has_no_debug_frame;
 };
 
 struct unwind_module *
@@ -30,8 +38,12 @@ unwind_module_new(struct elf_image *image, uint32_t id)
 void
 unwind_module_free(struct unwind_module *module)
 {
-	if (module)
-		fde_table_clear(&module->fdes);
+	if (!module)
+		return;
+	fde_table_clear(&module->fdes);
+	if (module->debug_frame)
+		fde_table_clear(&module->debug_frame->fdes);
+	free(module->debug_frame);
 	free(module);
 }
 
@@ -41,14 +53,54 @@ unwind_module_id(const struct unwind_module *module)
 	return module->id;
 }
 
+static int
+find_row(struct unwind_module *module, struct fde_table *fdes, struct cie_cache *cies,
+	 struct cfi_scratch *scratch, uint64_t address, struct cfi_row *ret_row)
+{
+	uint64_t fde;
+	int error = fde_table_find(fdes, module->image, cies, scratch, address, &fde);
+
+	return error ? error : cfi_find_row(module->image, cies, scratch, fde, address, ret_row);
+}
+
+/* 0, -ENOENT, -ENOMEM, or pread's error. */
+static int
+open_debug_frame(struct unwind_module *module, struct cfi_scratch *scratch)
+{
+	struct debug_frame *frame;
+	uint64_t start, size;
+	int error;
+
+	if (module->debug_frame || module->has_no_debug_frame)
+		return module->debug_frame ? 0 : -ENOENT;
+	if (!elf_image_unloaded_section(module->image, ".debug_frame", &start, &size)) {
+		module->has_no_debug_frame = true;
+		return -ENOENT;
+	}
+	frame = calloc(1, sizeof(*frame));
+	if (!frame)
+		return -ENOMEM;
+	frame->cies.debug_frame = start;
+	error = fde_table_index(&frame->fdes, module->image, &frame->cies, scratch, start, size);
+	if (error)
+		free(frame);
+	else
+		module->debug_frame = frame;
+	return error;
+}
+
 int
 unwind_module_find_row(struct unwind_module *module, struct cfi_scratch *scratch, uint64_t address,
 		       struct cfi_row *ret_row)
 {
-	uint64_t fde;
-	int error = fde_table_find(&module->fdes, module->image, &module->cies, scratch, address, &fde);
+	int error = find_row(module, &module->fdes, &module->cies, scratch, address, ret_row);
 
-	return error ? error : cfi_find_row(module->image, &module->cies, scratch, fde, address, ret_row);
+	if (error != -ENOENT)
+		return error;
+	error = open_debug_frame(module, scratch);
+	return error ? error
+		     : find_row(module, &module->debug_frame->fdes, &module->debug_frame->cies, scratch,
+				address, ret_row);
 }
 
 bool

@@ -157,6 +157,14 @@ moves_up(const struct frame_state *state, uint64_t sp)
 	return sp % 8 == 0 && (sp > old_sp || (sp == old_sp && state->interrupted));
 }
 
+/* A signal may have come on another stack, of which nothing was copied. Within the copy, what it interrupted
+ * lies further up: else a record could lead back to where the walk came from. */
+static bool
+leads_back(const struct frame_state *state, uint64_t sp)
+{
+	return sp >= state->stack->sp && sp <= state->registers.value[REGISTER_SP];
+}
+
 enum step
 step_by_row(struct frame_state *state, const struct cfi_row *row)
 {
@@ -181,7 +189,8 @@ step_by_row(struct frame_state *state, const struct cfi_row *row)
 	}
 	if (caller.value[REGISTER_PC] == 0)
 		return step_end(state, END_ROOT);
-	if (!row->signal_frame && !moves_up(state, caller.value[REGISTER_SP]))
+	if (row->signal_frame ? leads_back(state, caller.value[REGISTER_SP])
+			      : !moves_up(state, caller.value[REGISTER_SP]))
 		return step_end(state, END_BAD_CFI);
 	state->registers = caller;
 	state->interrupted = row->signal_frame;
@@ -224,6 +233,8 @@ step_by_signal_context(struct frame_state *state)
 		return end_at_missing(state, missing);
 	if (caller.value[REGISTER_PC] == 0)
 		return step_end(state, END_ROOT);
+	if (leads_back(state, caller.value[REGISTER_SP]))
+		return step_end(state, END_BAD_CFI);
 	state->registers = caller;
 	state->interrupted = true;
 	state->crossed_signal = true;

@@ -13,10 +13,12 @@
 
 #include <string.h>
 
-enum { PATTERN_MAX = 9, BEFORE_MAX = 7 };
+enum { PATTERN_MAX = 36, BEFORE_MAX = 34 };
+
+#define ANY 0x100 /* whatever this byte is */
 
 struct code_pattern {
-	uint8_t bytes[PATTERN_MAX];
+	uint16_t bytes[PATTERN_MAX];
 	uint8_t size;
 	uint8_t before; /* how many of the bytes lie before the pc */
 	struct rule rule;
@@ -24,27 +26,123 @@ struct code_pattern {
 
 // clang-format off
 #define JUST_RETURN {.kind = RULE_SP, .cfa_offset = 8}
+#define ABOVE_ONE_WORD {.kind = RULE_SP, .cfa_offset = 16}
+#define ABOVE_TWO_WORDS {.kind = RULE_SP, .cfa_offset = 24}
 #define POP_AND_RETURN {.kind = RULE_SP, .cfa_offset = 16, .fp_words = -2}
+#define ANY4 ANY, ANY, ANY, ANY
+
+/* Every executable begins and ends in code of crti.o and crtbegin.o, which are built without tables. */
+#define INIT 0x48, 0x83, 0xec, 0x08, 0x48, ANY, ANY, ANY4, 0x48, 0x85, 0xc0, 0x74, 0x02, \
+	0xff, 0xd0, 0x48, 0x83, 0xc4, 0x08, 0xc3
+#define FINI 0x48, 0x83, 0xec, 0x08, 0x48, 0x83, 0xc4, 0x08, 0xc3
+#define REGISTER_CLONES 0x48, 0x8d, 0x3d, ANY4, 0x48, 0x8d, 0x35, ANY4, 0x48, 0x29, 0xfe, 0x48, 0x89, 0xf0, \
+	0x48, 0xc1, 0xee, 0x3f, 0x48, 0xc1, 0xf8, 0x03, 0x48, 0x01, 0xc6, 0x48, 0xd1, 0xfe, 0x74
+#define DEREGISTER_CLONES 0x48, 0x8d, 0x3d, ANY4, 0x48, 0x8d, 0x05, ANY4, 0x48, 0x39, 0xf8, 0x74
+#define DEREGISTER_CLONES_STATIC 0xb8, ANY4, 0x48, 0x3d, ANY4, 0x74
+#define REGISTER_CLONES_STATIC 0xbe, ANY4, 0x48, 0x81, 0xee, ANY4, 0x48, 0x89, 0xf0, 0x48, 0xc1, 0xee, 0x3f, \
+	0x48, 0xc1, 0xf8, 0x03, 0x48, 0x01, 0xc6, 0x48, 0xd1, 0xfe, 0x74
+#define CALL_CLONES 0x48, 0x8b, 0x05, ANY4, 0x48, 0x85, 0xc0, 0x74, ANY, 0xff, 0xe0
+#define DTORS_PUSHED 0x55, 0x48, 0x83, 0x3d, ANY4, 0x00, 0x48, 0x89, 0xe5
+#define DUMMY_STATIC 0xf3, 0x0f, 0x1e, 0xfa, 0xb8, ANY4, 0x48, 0x85, 0xc0, 0x74, ANY, 0x55, 0xbe, ANY4, 0xbf, ANY4, \
+	0x48, 0x89, 0xe5, 0xe8
+#define DUMMY_STATIC_END 0x5d, 0xe9 /* pop %rbp; jmp: a tail call */
+#define DTORS_START 0x80, 0x3d, ANY4, 0x00, 0x75, ANY, 0x55
+
+/* What a PLT does until ld.so has resolved the function: lld and mold write no tables for it, gold and ld do. */
+#define PLT_LLD 0x68, ANY4, 0xe9
+#define PLT_MOLD 0x41, 0xbb, ANY4, 0xff, 0x25
+#define PLT_START 0xff, 0x35, ANY4, 0xff, 0x25
 // clang-format on
 
+#define PATTERN(before, rule, ...)                                                                \
+	{                                                                                         \
+		{__VA_ARGS__}, sizeof((uint16_t[]){__VA_ARGS__}) / sizeof(uint16_t), before, rule \
+	}
+
+/* The first that matches counts. */
 static const struct code_pattern leaf_patterns[] = {
-	{{0xf3, 0x0f, 0x1e, 0xfa}, 4, 0, JUST_RETURN},    /* endbr64: a function starts */
-	{{0x55, 0x48, 0x89, 0xe5}, 4, 0, JUST_RETURN},    /* push %rbp; mov %rsp,%rbp */
-	{{0x55, 0x48, 0x8b, 0xec}, 4, 0, JUST_RETURN},    /* the same, other encoding */
-	{{0x55, 0x48, 0x89, 0xe5}, 4, 1, POP_AND_RETURN}, /* after the push */
-	{{0x55, 0x48, 0x8b, 0xec}, 4, 1, POP_AND_RETURN},
-	{{0xc3}, 1, 0, JUST_RETURN},             /* ret */
-	{{0xc2}, 1, 0, JUST_RETURN},             /* ret $n */
-	{{0xf3, 0xc3}, 2, 0, JUST_RETURN},       /* rep ret */
-	{{0xf2, 0xc3}, 2, 0, JUST_RETURN},       /* bnd ret */
-	{{0x5d, 0xc3}, 2, 0, POP_AND_RETURN},    /* pop %rbp; ret */
-	{{0xff, 0x25}, 2, 0, JUST_RETURN},       /* jmp *sym(%rip): lld's PLT, tail calls */
-	{{0xf2, 0xff, 0x25}, 3, 0, JUST_RETURN}, /* bnd jmp, the same */
-	{{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, 9, 0, {.kind = RULE_SIGRETURN}},
-	{{0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05}, 9, 7, {.kind = RULE_SIGRETURN}},
-	{{0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}, 7, 0, {.kind = RULE_SIGRETURN}},
-	{{0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05}, 7, 5, {.kind = RULE_SIGRETURN}},
+	PATTERN(0, JUST_RETURN, 0xf3, 0x0f, 0x1e, 0xfa), /* endbr64: a function starts */
+	PATTERN(4, JUST_RETURN, 0xf3, 0x0f, 0x1e, 0xfa),
+	PATTERN(0, JUST_RETURN, 0x55, 0x48, 0x89, 0xe5),    /* push %rbp; mov %rsp,%rbp */
+	PATTERN(0, JUST_RETURN, 0x55, 0x48, 0x8b, 0xec),    /* the same, other encoding */
+	PATTERN(1, POP_AND_RETURN, 0x55, 0x48, 0x89, 0xe5), /* after the push */
+	PATTERN(1, POP_AND_RETURN, 0x55, 0x48, 0x8b, 0xec),
+	PATTERN(0, JUST_RETURN, 0xc3),          /* ret */
+	PATTERN(0, JUST_RETURN, 0xc2),          /* ret $n */
+	PATTERN(0, JUST_RETURN, 0xf3, 0xc3),    /* rep ret */
+	PATTERN(0, JUST_RETURN, 0xf2, 0xc3),    /* bnd ret */
+	PATTERN(0, POP_AND_RETURN, 0x5d, 0xc3), /* pop %rbp; ret */
+
+	PATTERN(0, ABOVE_ONE_WORD, PLT_START),
+	PATTERN(6, ABOVE_TWO_WORDS, PLT_START),
+	PATTERN(0, JUST_RETURN, PLT_LLD),
+	PATTERN(5, ABOVE_ONE_WORD, PLT_LLD),
+	PATTERN(0, JUST_RETURN, PLT_MOLD),
+	PATTERN(0, JUST_RETURN, 0x41, 0x53, PLT_START), /* push %r11: mold's first entry */
+	PATTERN(0, JUST_RETURN, 0xff, 0x25),            /* jmp *sym(%rip): any PLT, tail calls */
+	PATTERN(0, JUST_RETURN, 0xf2, 0xff, 0x25),      /* bnd jmp, the same */
+
+	PATTERN(0, JUST_RETURN, INIT),
+	PATTERN(4, ABOVE_ONE_WORD, INIT),
+	PATTERN(11, ABOVE_ONE_WORD, INIT),
+	PATTERN(14, ABOVE_ONE_WORD, INIT),
+	PATTERN(16, ABOVE_ONE_WORD, INIT),
+	PATTERN(0, JUST_RETURN, FINI),
+	PATTERN(0, ABOVE_ONE_WORD, 0x48, 0x83, 0xc4, 0x08, 0xc3), /* add $8,%rsp; ret */
+	PATTERN(0, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(7, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(14, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(17, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(20, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(24, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(28, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(31, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(34, JUST_RETURN, REGISTER_CLONES),
+	PATTERN(0, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(5, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(12, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(15, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(19, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(23, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(26, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(29, JUST_RETURN, REGISTER_CLONES_STATIC),
+	PATTERN(0, JUST_RETURN, DEREGISTER_CLONES),
+	PATTERN(7, JUST_RETURN, DEREGISTER_CLONES),
+	PATTERN(14, JUST_RETURN, DEREGISTER_CLONES),
+	PATTERN(17, JUST_RETURN, DEREGISTER_CLONES),
+	PATTERN(0, JUST_RETURN, DEREGISTER_CLONES_STATIC),
+	PATTERN(5, JUST_RETURN, DEREGISTER_CLONES_STATIC),
+	PATTERN(11, JUST_RETURN, DEREGISTER_CLONES_STATIC),
+	PATTERN(0, JUST_RETURN, CALL_CLONES),
+	PATTERN(7, JUST_RETURN, CALL_CLONES),
+	PATTERN(10, JUST_RETURN, CALL_CLONES),
+	PATTERN(12, JUST_RETURN, CALL_CLONES),
+	PATTERN(9, JUST_RETURN, DUMMY_STATIC),
+	PATTERN(12, JUST_RETURN, DUMMY_STATIC),
+	PATTERN(14, JUST_RETURN, DUMMY_STATIC),
+	PATTERN(15, POP_AND_RETURN, DUMMY_STATIC),
+	PATTERN(20, POP_AND_RETURN, DUMMY_STATIC),
+	PATTERN(25, POP_AND_RETURN, DUMMY_STATIC),
+	PATTERN(1, JUST_RETURN, DUMMY_STATIC_END),
+	PATTERN(7, JUST_RETURN, DTORS_START),
+	PATTERN(9, JUST_RETURN, DTORS_START),
+	PATTERN(1, POP_AND_RETURN, DTORS_PUSHED),
+	PATTERN(9, POP_AND_RETURN, DTORS_PUSHED),
+
+	PATTERN(0, {.kind = RULE_SIGRETURN}, 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05),
+	PATTERN(7, {.kind = RULE_SIGRETURN}, 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05),
+	PATTERN(0, {.kind = RULE_SIGRETURN}, 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05),
+	PATTERN(5, {.kind = RULE_SIGRETURN}, 0xb8, 0x0f, 0, 0, 0, 0x0f, 0x05),
 };
+
+static bool
+matches(const struct code_pattern *pattern, const uint8_t *bytes)
+{
+	for (size_t i = 0; i < pattern->size; i++)
+		if (pattern->bytes[i] != ANY && pattern->bytes[i] != bytes[i])
+			return false;
+	return true;
+}
 
 /* Reads less towards either end of a segment; what is missing stays zero and matches no pattern that
  * needs it (no pattern ends in zeros). */
@@ -55,7 +153,9 @@ read_around(struct unwind_module *module, uint64_t address,
 	memset(ret_bytes, 0, BEFORE_MAX + PATTERN_MAX);
 	if (unwind_module_read_code(module, address, BEFORE_MAX, ret_bytes, BEFORE_MAX + PATTERN_MAX))
 		return;
-	(void)unwind_module_read_code(module, address, BEFORE_MAX, ret_bytes, BEFORE_MAX);
+	for (size_t size = BEFORE_MAX; size > 0; size--)
+		if (unwind_module_read_code(module, address, size, ret_bytes + BEFORE_MAX - size, size))
+			break;
 	for (size_t size = PATTERN_MAX; size > 0; size--)
 		if (unwind_module_read_code(module, address, 0, ret_bytes + BEFORE_MAX, size))
 			return;
@@ -70,7 +170,7 @@ code_leaf_rule(struct unwind_module *module, uint64_t address)
 	for (size_t i = 0; i < sizeof(leaf_patterns) / sizeof(leaf_patterns[0]); i++) {
 		const struct code_pattern *pattern = &leaf_patterns[i];
 
-		if (!memcmp(bytes + BEFORE_MAX - pattern->before, pattern->bytes, pattern->size))
+		if (matches(pattern, bytes + BEFORE_MAX - pattern->before))
 			return pattern->rule;
 	}
 	return (struct rule){.kind = RULE_GAP};
@@ -86,7 +186,7 @@ code_is_sigreturn(struct unwind_module *module, uint64_t address)
 		const struct code_pattern *pattern = &leaf_patterns[i];
 
 		if (pattern->rule.kind == RULE_SIGRETURN && pattern->before == 0 &&
-		    !memcmp(bytes + BEFORE_MAX, pattern->bytes, pattern->size))
+		    matches(pattern, bytes + BEFORE_MAX))
 			return true;
 	}
 	return false;
