@@ -22,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -73,6 +74,7 @@ start_program(char **argv)
 	w.pid = fork();
 	assert_true(w.pid >= 0);
 	if (w.pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed check leaves nothing behind */
 		dup2(out[1], STDOUT_FILENO);
 		execv(argv[0], argv);
 		_exit(127);
