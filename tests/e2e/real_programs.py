@@ -35,7 +35,32 @@ int main() { std::map<std::string, std::vector<int>> m; std::regex r("a(b|c)*d")
   for (auto &[k, v] : m) { std::sort(v.begin(), v.end()); std::cout << k << v.size(); } }
 """
 
+GO = """
+package main
+func fib(n int) int { if n < 2 { return n }; return fib(n-1) + fib(n-2) }
+func work(done chan int) {
+	sum := 0
+	for j := 0; j < 30000; j++ {
+		m := map[int]string{}
+		for k := 0; k < 100; k++ { m[k] = string(rune(65 + fib(8)%26)) + m[k/2] }
+		sum += len(m[99])
+	}
+	done <- sum
+}
+func main() { done := make(chan int); go work(done); go work(done); println(<-done + <-done) }
+"""
+
 Program = collections.namedtuple("Program", "name needs command executable expected")
+
+
+def build_go(folder):
+    """No CFI, but frame pointers; goroutines have stacks of their own."""
+    source, program = os.path.join(folder, "goroutines.go"), os.path.join(folder, "goroutines")
+    with open(source, "w", encoding="utf-8") as file:
+        file.write(GO)
+    if shutil.which("go"):
+        subprocess.run(["go", "build", "-o", program, source], check=True, timeout=200, env={"GOCACHE": os.path.join(folder, "cache"), **os.environ})
+    return program
 
 
 def programs(folder):
@@ -52,6 +77,7 @@ def programs(folder):
         Program("gcc (cc1plus)", "g++", ["g++", "-O2", "-c", "-o", os.path.join(folder, "program.o"), source], "cc1plus", r"cc1plus"),
         Program("xz", "xz", ["xz", "-9", "-k", "-c", data], "xz", r"lzma|liblzma"),
         Program("openssl speed", "openssl", ["openssl", "speed", "-seconds", "1", "-bytes", "16384", "sha256"], "openssl", r"libcrypto|SHA256|EVP_"),
+        Program("go", "go", [build_go(folder)], "goroutines", r"^main\.work"),
     ]
 
 
@@ -95,7 +121,7 @@ def setUpModule():
 
 
 def version(program):
-    flag = "version" if program.needs == "openssl" else "--version"
+    flag = "version" if program.needs in ("openssl", "go") else "--version"
     text = subprocess.run([program.needs, flag], capture_output=True, text=True, check=False).stdout.splitlines()
     return text[0] if text else ""
 

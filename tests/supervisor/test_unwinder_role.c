@@ -303,6 +303,24 @@ sum_of_endings(const struct ledger *ledger)
 	return sum;
 }
 
+/* Each stack is counted in one module too; the first may come before the mapping that it is in. */
+static void
+expect_module_endings(const struct profile_message *head)
+{
+	bool is_there = false;
+
+	for (size_t i = 0; i < ENDINGS; i++) {
+		uint64_t sum = 0;
+
+		for (size_t m = 0; m < ENDING_MODULES; m++)
+			sum += head->module[m].ending[i];
+		assert_int_equal(sum, head->ledger.ending[i]);
+	}
+	for (size_t m = 0; m < ENDING_MODULES; m++)
+		is_there |= !strcmp(head->module[m].name, "/bin/thing");
+	assert_true(is_there);
+}
+
 static void
 test_a_session(void **state)
 {
@@ -351,9 +369,7 @@ test_a_session(void **state)
 	assert_int_equal(head.ledger.cpu_time_ns, 5ull * PERIOD_NS);
 	assert_int_equal(head.ledger.kernel_count_ns, 60000000);
 	assert_int_equal(sum_of_endings(&head.ledger), 5);
-	assert_string_equal(head.module[0].name, "/bin/thing");
-	assert_memory_equal(head.module[0].ending, head.ledger.ending, sizeof(head.ledger.ending));
-	assert_string_equal(head.module[1].name, "");
+	expect_module_endings(&head);
 	expect_texts(bytes, size, texts);
 	assert_null(memmem(bytes, size, &secret, sizeof(secret))); /* no stack byte, no register leaves it */
 	free(bytes);
@@ -377,7 +393,7 @@ test_a_session(void **state)
 	assert_int_equal(head.ledger.lost, 0);
 	assert_int_equal(head.ledger.kernel_count_ns, 10000000);
 	assert_int_equal(head.ledger.malformed, 0);
-	assert_memory_equal(head.module[0].ending, head.ledger.ending, sizeof(head.ledger.ending));
+	expect_module_endings(&head);
 	end_role(0);
 }
 
