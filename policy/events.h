@@ -11,10 +11,15 @@ enum event_id {
 	EVENT_COUNT,
 };
 
-/* Bits of perf's register file, x86-64: ax bx cx dx si di bp sp ip and r8-r15 (linux
- * arch/x86/include/uapi/asm/perf_regs.h). Samples carry them in bit order. */
-#define SAMPLE_REGISTERS_MASK 0xff01ffull
+/* Bits of perf's register file (linux arch/ARCH/include/uapi/asm/perf_regs.h). Samples carry them in bit
+ * order. */
+#if defined(__aarch64__)
+#define SAMPLE_REGISTERS_MASK 0x1ffffffffull /* x0-x29, lr, sp, pc */
+#define SAMPLE_REGISTERS_COUNT 33
+#else
+#define SAMPLE_REGISTERS_MASK 0xff01ffull /* ax bx cx dx si di bp sp ip and r8-r15 */
 #define SAMPLE_REGISTERS_COUNT 17
+#endif
 
 struct event_policy {
 	const char *name;

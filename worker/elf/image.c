@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#define ELF_MACHINE EM_X86_64
-#elif defined(__aarch64__)
+/* DDPROF_UNWIND_AARCH64: see worker/unwind/architecture.h */
+#if defined(__aarch64__) || defined(DDPROF_UNWIND_AARCH64)
 #define ELF_MACHINE EM_AARCH64
+#elif defined(__x86_64__)
+#define ELF_MACHINE EM_X86_64
 #else
 #error "no unwinder for this architecture"
 #endif

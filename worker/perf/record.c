@@ -14,12 +14,9 @@
 #define TRAILER_BYTES 16
 #define SAMPLE_TIME_OFFSET 16
 
-/* perf's register order (bit order of SAMPLE_REGISTERS_MASK) to DWARF numbers. */
-static const uint8_t dwarf_register[SAMPLE_REGISTERS_COUNT] = {
-	REGISTER_RAX, REGISTER_RBX, REGISTER_RCX, REGISTER_RDX, REGISTER_RSI, REGISTER_RDI,
-	REGISTER_RBP, REGISTER_RSP, REGISTER_RIP, REGISTER_R8,  REGISTER_R9,  REGISTER_R10,
-	REGISTER_R11, REGISTER_R12, REGISTER_R13, REGISTER_R14, REGISTER_R15,
-};
+static const uint8_t dwarf_register[] = {REGISTERS_IN_PERF_ORDER};
+
+_Static_assert(sizeof(dwarf_register) == SAMPLE_REGISTERS_COUNT, "one number for each bit");
 
 struct sample_prefix {
 	struct perf_event_header header;
@@ -43,7 +40,7 @@ decode_stack(const struct ring_record *record, size_t offset, struct sample_reco
 		return -EBADMSG;
 	ret->stack.at = record->at + offset;
 	ret->stack.size = copied;
-	ret->stack.sp = ret->registers.value[REGISTER_RSP];
+	ret->stack.sp = ret->registers.value[REGISTER_SP];
 	return 0;
 }
 

@@ -52,6 +52,8 @@ enum {
 	OP_VAL_OFFSET = 0x14,
 	OP_VAL_OFFSET_SF = 0x15,
 	OP_VAL_EXPRESSION = 0x16,
+	OP_AARCH64_NEGATE_RA_STATE_WITH_PC = 0x2c,
+	OP_AARCH64_NEGATE_RA_STATE = 0x2d,
 	OP_GNU_ARGS_SIZE = 0x2e,
 	OP_GNU_NEGATIVE_OFFSET = 0x2f,
 };
@@ -239,6 +241,12 @@ run_extended(struct machine *m, uint8_t op)
 	case OP_DEF_CFA_EXPRESSION:
 		m->row->cfa = read_expression(m, CFI_IS_EXPRESSION);
 		return;
+	case OP_AARCH64_NEGATE_RA_STATE_WITH_PC:
+	case OP_AARCH64_NEGATE_RA_STATE: /* every return address has its signature stripped, this tells us
+					    nothing */
+		if (!CFI_HAS_SIGNED_RETURNS)
+			cursor_fail(in);
+		return;
 	case OP_GNU_ARGS_SIZE: /* for exception handlers, not for us */
 		(void)cursor_uleb128(in);
 		return;
@@ -353,6 +361,11 @@ read_augmentation(struct cie *cie, struct cursor *in, const char *letters)
 		case 'S':
 			cie->initial.signal_frame = true;
 			break;
+		case 'B': /* return addresses are signed with the other key; frames hold memory tags */
+		case 'G':
+			if (!CFI_HAS_SIGNED_RETURNS)
+				return false;
+			break;
 		default:
 			return false;
 		}
@@ -383,7 +396,7 @@ parse_cie(struct cie *cie, size_t size, bool is_debug_frame, struct cfi_scratch 
 	cie->code_factor = cursor_uleb128(&in);
 	cie->data_factor = cursor_sleb128(&in);
 	return_column = version == 1 ? cursor_u8(&in) : cursor_uleb128(&in);
-	if (in.failed || return_column != REGISTER_PC)
+	if (in.failed || return_column != REGISTER_RETURN)
 		return false;
 	cie->pointer_encoding = 0;
 	cie->has_augmentation_data = false;

@@ -3,6 +3,7 @@
 #include "worker/unwind/module.h"
 
 #include "worker/elf/image.h"
+#include "worker/unwind/code_patterns.h"
 #include "worker/unwind/fde_table.h"
 
 #include <errno.h>
@@ -110,9 +111,9 @@ unwind_module_read_code(struct unwind_module *module, uint64_t address, size_t b
 	return elf_image_read_address(module->image, address - before, ret_bytes, size) == 0;
 }
 
-int
-unwind_module_find_rule(struct unwind_module *module, struct cfi_scratch *scratch, uint64_t address,
-			struct rule *ret_rule)
+static int
+find_table_rule(struct unwind_module *module, struct cfi_scratch *scratch, uint64_t address,
+		struct rule *ret_rule)
 {
 	struct cfi_row row;
 	int error = unwind_module_find_row(module, scratch, address, &row);
@@ -133,4 +134,16 @@ unwind_module_find_rule(struct unwind_module *module, struct cfi_scratch *scratc
 	default:
 		return error;
 	}
+}
+
+int
+unwind_module_find_rule(struct unwind_module *module, struct cfi_scratch *scratch, uint64_t address,
+			struct rule *ret_rule)
+{
+	int error = find_table_rule(module, scratch, address, ret_rule);
+
+	/* a return address minus one never starts an instruction where those are aligned */
+	if (!error && INSTRUCTION_ALIGNMENT > 1 && address % INSTRUCTION_ALIGNMENT == 0)
+		*ret_rule = code_leaf_rule(module, address, *ret_rule);
+	return error;
 }

@@ -3,6 +3,7 @@
 
 #include "worker/unwind/step.h"
 
+#include "worker/unwind/code_patterns.h"
 #include "worker/unwind/expression.h"
 
 #include <errno.h>
@@ -111,7 +112,7 @@ find_register(const struct frame_state *state, const struct cfi_row *row, unsign
 		}
 		if (number == REGISTER_PC)
 			return -EBADMSG;
-		if (!(CALLEE_SAVED_REGISTERS >> number & 1))
+		if (!(UNCHANGED_REGISTERS >> number & 1))
 			return -ENODATA;
 		return read_register(state, number, ret_value);
 	case CFI_SAME:
@@ -157,6 +158,16 @@ moves_up(const struct frame_state *state, uint64_t sp)
 	return sp % 8 == 0 && (sp > old_sp || (sp == old_sp && state->interrupted));
 }
 
+/* The caller goes on at the return address. Where that came in a register, the call has overwritten what
+ * the register held before: nobody knows the caller's, unless a signal put everything back. */
+static void
+set_return_target(struct register_file *caller, bool signal_frame)
+{
+	register_set(caller, REGISTER_PC, return_target(caller->value[REGISTER_RETURN]));
+	if (REGISTER_RETURN != REGISTER_PC && !signal_frame)
+		register_forget(caller, REGISTER_RETURN);
+}
+
 /* A signal may have come on another stack, of which nothing was copied. Within the copy, what it interrupted
  * lies further up: else a record could lead back to where the walk came from. */
 static bool
@@ -172,7 +183,7 @@ step_by_row(struct frame_state *state, const struct cfi_row *row)
 	uint64_t cfa, value, missing = 0;
 	int error;
 
-	if (row->registers[REGISTER_PC].kind == CFI_UNDEFINED)
+	if (row->registers[REGISTER_RETURN].kind == CFI_UNDEFINED)
 		return step_end(state, END_ROOT);
 	error = find_cfa(state, &row->cfa, &cfa, &missing);
 	if (error)
@@ -183,10 +194,11 @@ step_by_row(struct frame_state *state, const struct cfi_row *row)
 		error = find_register(state, row, number, cfa, &value, &missing);
 		if (!error)
 			register_set(&caller, number, value);
-		else if (number == REGISTER_PC || number == REGISTER_SP)
+		else if (number == REGISTER_RETURN || number == REGISTER_SP)
 			return stop_for(state, error, missing);
 		/* any other register is simply not known in the caller; few callers ask */
 	}
+	set_return_target(&caller, row->signal_frame);
 	if (caller.value[REGISTER_PC] == 0)
 		return step_end(state, END_ROOT);
 	if (row->signal_frame ? leads_back(state, caller.value[REGISTER_SP])
@@ -211,12 +223,15 @@ step_by_frame_pointer(struct frame_state *state)
 		return step_end(state, END_BAD_CFI);
 	if (read_word(state, fp, &saved_fp, &missing) || read_word(state, fp + 8, &return_address, &missing))
 		return end_at_missing(state, missing);
+	return_address = return_target(return_address);
 	if (return_address == 0)
 		return step_end(state, END_ROOT);
 	/* this code may have saved other registers, who knows where */
 	state->registers.known = 0;
 	register_set(&state->registers, REGISTER_PC, return_address);
 	register_set(&state->registers, REGISTER_SP, fp + 16);
+	if (!FRAME_RECORD_IS_TOP)
+		register_forget(&state->registers, REGISTER_SP); /* at least that, but nobody knows */
 	register_set(&state->registers, REGISTER_FP, saved_fp);
 	state->interrupted = false;
 	return STEP_MOVED;
@@ -226,11 +241,11 @@ enum step
 step_by_signal_context(struct frame_state *state)
 {
 	struct register_file caller = {0};
-	uint64_t missing;
+	uint64_t missing = 0;
+	int error = code_restore_signal_context(state->stack, &state->registers, &caller, &missing);
 
-	if (!code_restore_signal_context(state->stack, state->registers.value[REGISTER_SP], &caller,
-					 &missing))
-		return end_at_missing(state, missing);
+	if (error)
+		return stop_for(state, error, missing);
 	if (caller.value[REGISTER_PC] == 0)
 		return step_end(state, END_ROOT);
 	if (leads_back(state, caller.value[REGISTER_SP]))

@@ -4,6 +4,7 @@
 #include "worker/unwind/architecture.h"
 #include "worker/unwind/cfi.h"
 #include "worker/unwind/stack_view.h"
+#include "worker/unwind/unwind.h"
 
 /* One frame. pc and sp are always known. */
 struct frame_state {

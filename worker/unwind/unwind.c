@@ -7,7 +7,7 @@
 
 #include "worker/unwind/unwind.h"
 
-#include "worker/unwind/architecture.h"
+#include "worker/unwind/code_patterns.h"
 #include "worker/unwind/module.h"
 #include "worker/unwind/pc_cache.h"
 #include "worker/unwind/step.h"
@@ -163,33 +163,36 @@ step_by_module_row(struct walk *w, const struct code_place *place)
 	}
 }
 
-/* The few leaf patterns are rows that nobody wrote down. */
+/* What code says is a row that nobody wrote down. */
 static enum step
-step_by_leaf_rule(struct walk *w, struct rule rule)
+step_by_code_rule(struct walk *w, struct rule rule)
 {
-	struct cfi_row row = {
-		.cfa = {.kind = CFI_REGISTER, .number = REGISTER_SP, .offset = rule.cfa_offset},
-		.registers[REGISTER_PC] = {.kind = CFI_AT_OFFSET, .offset = -8},
-	};
+	struct cfi_row row;
 
-	if (rule.fp_words)
-		row.registers[REGISTER_FP] =
-			(struct cfi_rule){.kind = CFI_AT_OFFSET, .offset = 8 * rule.fp_words};
+	rule_to_row(rule, &row);
 	return step_by_row(&w->state, &row);
 }
 
+static enum step
+step_by_sigreturn(struct walk *w)
+{
+	report_signal_frame(w);
+	return step_by_signal_context(&w->state);
+}
+
+/* Where instructions are aligned, the rule of an interrupted frame has been corrected by its code already. */
 static enum step
 step_over_gap(struct walk *w, const struct code_place *place)
 {
 	struct rule rule = {.kind = RULE_GAP};
 
-	if (w->state.interrupted && place->kind == CODE_MODULE)
-		rule = code_leaf_rule(place->module, place->address);
+	if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted && place->kind == CODE_MODULE)
+		rule = code_leaf_rule(place->module, place->address, rule);
 	switch (rule.kind) {
 	case RULE_SP:
-		return step_by_leaf_rule(w, rule);
+		return step_by_code_rule(w, rule);
 	case RULE_SIGRETURN:
-		return step_by_signal_context(&w->state);
+		return step_by_sigreturn(w);
 	default:
 		return step_by_frame_pointer(&w->state);
 	}
@@ -198,18 +201,22 @@ step_over_gap(struct walk *w, const struct code_place *place)
 static enum step
 step_completely(struct walk *w, const struct code_place *place, struct rule rule)
 {
+	if (!register_is_known(&w->state.registers, REGISTER_SP))
+		rule = rule_without_sp(rule);
 	switch (rule.kind) {
 	case RULE_END:
 		return step_end(&w->state, END_ROOT);
 	case RULE_GAP:
 		return step_over_gap(w, place);
 	case RULE_SIGRETURN:
-		if (w->state.interrupted) /* the stub is what follows a *return address* here */
-			return step_over_gap(w, place);
-		report_signal_frame(w);
-		return step_by_signal_context(&w->state);
+		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
+			return step_over_gap(w, place); /* the stub is what follows a *return address* here */
+		return step_by_sigreturn(w);
 	case RULE_SP:
 	case RULE_FP:
+		if (rule.from_code)
+			return step_by_code_rule(w, rule);
+		return step_by_module_row(w, place);
 	case RULE_SLOW:
 		return step_by_module_row(w, place);
 	case RULE_UNREADABLE:
@@ -217,59 +224,6 @@ step_completely(struct walk *w, const struct code_place *place, struct rule rule
 	default:
 		return step_end(&w->state, END_BAD_CFI);
 	}
-}
-
-/* {pc, sp, fp} of one frame. */
-struct position {
-	uint64_t pc, sp, fp;
-};
-
-/* True when the compact rule was enough. Whatever is odd (memory missing, CFA not above sp, a zero return
- * address) is left to the complete step, which knows what to call it. */
-static inline bool
-step_fast(struct position *at, const struct stack_view *stack, struct rule rule, bool interrupted)
-{
-	uint64_t cfa, slot, fp = at->fp, pc;
-
-	if (rule.kind == RULE_GAP && !interrupted)
-		rule = (struct rule){.kind = RULE_FP, .cfa_offset = 16, .fp_words = -2};
-	if (rule.kind != RULE_SP && rule.kind != RULE_FP)
-		return false;
-	cfa = (rule.kind == RULE_SP ? at->sp : at->fp) + (uint64_t)(int64_t)rule.cfa_offset;
-	if (cfa <= at->sp || cfa % 8 != 0 || !stack_view_u64(stack, cfa - 8, &pc) || pc == 0)
-		return false;
-	slot = cfa + (uint64_t)(8 * (int64_t)rule.fp_words);
-	if (rule.fp_words != 0) {
-		if (slot >= at->sp) {
-			if (!stack_view_u64(stack, slot, &fp))
-				return false;
-		} else if (!interrupted) {
-			return false;
-		} /* else: popped again already, see step.c */
-	}
-	*at = (struct position){.pc = pc, .sp = cfa, .fp = fp};
-	return true;
-}
-
-static void
-load_position(const struct frame_state *state, struct position *ret_at)
-{
-	*ret_at = (struct position){
-		.pc = state->registers.value[REGISTER_PC],
-		.sp = state->registers.value[REGISTER_SP],
-		.fp = state->registers.value[REGISTER_FP],
-	};
-}
-
-/* After fast steps only these three are known. */
-static void
-store_position(struct frame_state *state, const struct position *at)
-{
-	state->registers.known = 0;
-	register_set(&state->registers, REGISTER_PC, at->pc);
-	register_set(&state->registers, REGISTER_SP, at->sp);
-	register_set(&state->registers, REGISTER_FP, at->fp);
-	state->interrupted = false;
 }
 
 /* Walks to the end: STEP_ENDED, or STEP_NEEDS_REGISTERS. `exact`: every frame by its complete row. */
@@ -280,7 +234,7 @@ walk_frames(struct walk *w, bool exact)
 	bool interrupted = true, fast_steps = false;
 	uint64_t asked = w->state.stack->sp;
 
-	load_position(&w->state, &at);
+	position_load(&w->state.registers, &at);
 	for (;;) {
 		struct code_place place;
 		struct rule rule;
@@ -290,20 +244,22 @@ walk_frames(struct walk *w, bool exact)
 			return STEP_ENDED;
 		stack_view_read_ahead(w->state.stack, at.sp, &asked);
 		rule = find_rule(w, &place);
-		if (!exact && __builtin_expect(step_fast(&at, w->state.stack, rule, interrupted), 1)) {
+		if (!exact && __builtin_expect(position_step(&at, w->state.stack, rule, interrupted), 1)) {
 			interrupted = false;
 			fast_steps = true;
 			continue;
 		}
-		if (fast_steps)
-			store_position(&w->state, &at);
+		if (fast_steps) {
+			position_store(&at, &w->state.registers);
+			w->state.interrupted = false;
+		}
 		fast_steps = false;
 		step = step_completely(w, &place, rule);
 		if (step != STEP_MOVED)
 			return step;
 		if (!exact && !register_is_known(&w->state.registers, REGISTER_FP))
 			return STEP_NEEDS_REGISTERS; /* a position needs its fp */
-		load_position(&w->state, &at);
+		position_load(&w->state.registers, &at);
 		interrupted = w->state.interrupted;
 	}
 }

@@ -2,6 +2,7 @@
 /* Walks one copied stack: registers and stack bytes in, frames and the reason it ended out.
  * Pure: no syscall except the pread of unwind tables on a first-seen PC; no allocation per frame. */
 
+#include "worker/unwind/architecture.h"
 #include "worker/unwind/stack_view.h"
 
 #include <stddef.h>
@@ -9,28 +10,7 @@
 
 struct unwind_module;
 
-/* x86-64 registers in DWARF order (System V ABI, AMD64 supplement, figure 3.36). */
-enum unwind_register {
-	REGISTER_RAX,
-	REGISTER_RDX,
-	REGISTER_RCX,
-	REGISTER_RBX,
-	REGISTER_RSI,
-	REGISTER_RDI,
-	REGISTER_RBP,
-	REGISTER_RSP,
-	REGISTER_R8,
-	REGISTER_R9,
-	REGISTER_R10,
-	REGISTER_R11,
-	REGISTER_R12,
-	REGISTER_R13,
-	REGISTER_R14,
-	REGISTER_R15,
-	REGISTER_RIP,
-	REGISTER_COUNT,
-};
-
+/* In DWARF's numbering. */
 struct user_registers {
 	uint64_t value[REGISTER_COUNT];
 };

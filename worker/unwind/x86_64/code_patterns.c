@@ -6,11 +6,12 @@
  *
  * Measured on clang code: the leaf's caller right in 97.9 % of samples instead of 86.9 %, no wrong use. */
 
-#include "worker/unwind/x86_64/code_patterns.h"
+#include "worker/unwind/code_patterns.h"
 
 #include "worker/unwind/module.h"
 #include "worker/unwind/stack_view.h"
 
+#include <errno.h>
 #include <string.h>
 
 enum { PATTERN_MAX = 36, BEFORE_MAX = 34 };
@@ -162,10 +163,12 @@ read_around(struct unwind_module *module, uint64_t address,
 }
 
 struct rule
-code_leaf_rule(struct unwind_module *module, uint64_t address)
+code_leaf_rule(struct unwind_module *module, uint64_t address, struct rule from_tables)
 {
 	uint8_t bytes[BEFORE_MAX + PATTERN_MAX];
 
+	if (from_tables.kind != RULE_GAP)
+		return from_tables;
 	read_around(module, address, bytes);
 	for (size_t i = 0; i < sizeof(leaf_patterns) / sizeof(leaf_patterns[0]); i++) {
 		const struct code_pattern *pattern = &leaf_patterns[i];
@@ -173,7 +176,7 @@ code_leaf_rule(struct unwind_module *module, uint64_t address)
 		if (matches(pattern, bytes + BEFORE_MAX - pattern->before))
 			return pattern->rule;
 	}
-	return (struct rule){.kind = RULE_GAP};
+	return from_tables;
 }
 
 bool
@@ -192,9 +195,9 @@ code_is_sigreturn(struct unwind_module *module, uint64_t address)
 	return false;
 }
 
-bool
-code_restore_signal_context(const struct stack_view *stack, uint64_t sp, struct register_file *ret_registers,
-			    uint64_t *ret_missing)
+int
+code_restore_signal_context(const struct stack_view *stack, const struct register_file *stub,
+			    struct register_file *ret_registers, uint64_t *ret_missing)
 {
 	/* struct ucontext at sp; its gregs (asm/sigcontext.h) start 40 bytes in, in this order */
 	static const uint8_t order[] = {
@@ -204,13 +207,13 @@ code_restore_signal_context(const struct stack_view *stack, uint64_t sp, struct 
 	};
 
 	for (size_t i = 0; i < sizeof(order); i++) {
-		uint64_t address = sp + 40 + 8 * i, value;
+		uint64_t address = stub->value[REGISTER_SP] + 40 + 8 * i, value;
 
 		if (!stack_view_u64(stack, address, &value)) {
 			*ret_missing = address;
-			return false;
+			return -EFAULT;
 		}
 		register_set(ret_registers, order[i], value);
 	}
-	return true;
+	return 0;
 }

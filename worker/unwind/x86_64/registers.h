@@ -1,38 +1,63 @@
 #pragma once
-/* Roles of the x86-64 registers in the System V ABI, in DWARF numbering (unwind.h). */
+/* The x86-64 registers in DWARF order, and their roles in the System V ABI. */
 
-#include "worker/unwind/unwind.h"
+#include <stdint.h>
 
-#include <stdbool.h>
+/* System V ABI, AMD64 supplement, figure 3.36. */
+enum unwind_register {
+	REGISTER_RAX,
+	REGISTER_RDX,
+	REGISTER_RCX,
+	REGISTER_RBX,
+	REGISTER_RSI,
+	REGISTER_RDI,
+	REGISTER_RBP,
+	REGISTER_RSP,
+	REGISTER_R8,
+	REGISTER_R9,
+	REGISTER_R10,
+	REGISTER_R11,
+	REGISTER_R12,
+	REGISTER_R13,
+	REGISTER_R14,
+	REGISTER_R15,
+	REGISTER_RIP,
+	REGISTER_COUNT,
+};
 
 enum {
-	REGISTER_PC = REGISTER_RIP, /* DWARF's return address column */
+	REGISTER_PC = REGISTER_RIP,
+	REGISTER_RETURN = REGISTER_RIP, /* DWARF's return address column */
 	REGISTER_SP = REGISTER_RSP,
 	REGISTER_FP = REGISTER_RBP,
 };
 
 /* Registers a function must give back to its caller: without a rule they keep their value. */
-#define CALLEE_SAVED_REGISTERS                                                               \
-	(1u << REGISTER_RBX | 1u << REGISTER_RBP | 1u << REGISTER_R12 | 1u << REGISTER_R13 | \
-	 1u << REGISTER_R14 | 1u << REGISTER_R15)
+#define UNCHANGED_REGISTERS                                                                          \
+	(1ull << REGISTER_RBX | 1ull << REGISTER_RBP | 1ull << REGISTER_R12 | 1ull << REGISTER_R13 | \
+	 1ull << REGISTER_R14 | 1ull << REGISTER_R15)
 
-#define ALL_REGISTERS ((1u << REGISTER_COUNT) - 1)
+/* perf's register order (bit order of SAMPLE_REGISTERS_MASK). */
+#define REGISTERS_IN_PERF_ORDER                                                                           \
+	REGISTER_RAX, REGISTER_RBX, REGISTER_RCX, REGISTER_RDX, REGISTER_RSI, REGISTER_RDI, REGISTER_RBP, \
+		REGISTER_RSP, REGISTER_RIP, REGISTER_R8, REGISTER_R9, REGISTER_R10, REGISTER_R11,         \
+		REGISTER_R12, REGISTER_R13, REGISTER_R14, REGISTER_R15
 
-/* What unwinding knows of one frame's registers: bit r of `known` says whether value[r] means anything. */
-struct register_file {
-	uint64_t value[REGISTER_COUNT];
-	uint32_t known;
-};
+/* Whether CFI speaks of signed return addresses. */
+#define CFI_HAS_SIGNED_RETURNS 0
 
-static inline bool
-register_is_known(const struct register_file *registers, unsigned number)
+/* How instructions are aligned. At 1, an address cannot tell a frame that was interrupted there from one that
+ * called in front of it. */
+#define INSTRUCTION_ALIGNMENT 1
+
+/* [fp] and [fp + 8] are all that a frame pointer leads to: behind them lies the caller's stack. */
+#define FRAME_RECORD_IS_TOP 1
+
+/* The address a saved return address means. */
+static inline uint64_t
+return_target(uint64_t saved)
 {
-	return number < REGISTER_COUNT && (registers->known >> number & 1);
+	return saved;
 }
 
-static inline void
-register_set(struct register_file *registers, unsigned number, uint64_t value)
-{
-	registers->value[number] = value;
-	registers->known |= 1u << number;
-}
+#include "worker/unwind/register_file.h"

@@ -52,3 +52,17 @@ rule_from_row(const struct cfi_row *row)
 	rule.cfa_offset = (int32_t)cfa->offset;
 	return rule;
 }
+
+void
+rule_to_row(struct rule rule, struct cfi_row *ret_row)
+{
+	*ret_row = (struct cfi_row){
+		.cfa = {.kind = CFI_REGISTER,
+			.number = rule.kind == RULE_SP ? REGISTER_SP : REGISTER_FP,
+			.offset = rule.cfa_offset},
+		.registers[REGISTER_PC] = {.kind = CFI_AT_OFFSET, .offset = -8},
+	};
+	if (rule.fp_words)
+		ret_row->registers[REGISTER_FP] =
+			(struct cfi_rule){.kind = CFI_AT_OFFSET, .offset = 8 * rule.fp_words};
+}

@@ -1,25 +1,16 @@
 #pragma once
-/* The eight bytes that unwind almost every frame: how to get from {pc, sp, fp} to the caller's. */
+/* The eight bytes that unwind almost every frame: how to get from {pc, sp, fp} to the caller's. The return
+ * address is at CFA - 8. */
 
-#include <stdint.h>
+#include "worker/unwind/rule_kind.h"
+#include "worker/unwind/stack_view.h"
+#include "worker/unwind/x86_64/registers.h"
 
 struct cfi_row;
 
-enum rule_kind {
-	RULE_NONE,       /* an empty cache entry */
-	RULE_SP,         /* CFA = sp + cfa_offset; return address at CFA - 8 */
-	RULE_FP,         /* CFA = fp + cfa_offset; return address at CFA - 8 */
-	RULE_SLOW,       /* anything else CFI can say: evaluate the whole row */
-	RULE_END,        /* outermost frame: the return address is undefined */
-	RULE_GAP,        /* no FDE covers this address: frame pointer */
-	RULE_SIGRETURN,  /* no FDE, but the code is a signal return stub (musl, Go) */
-	RULE_BAD,        /* malformed or unsupported CFI */
-	RULE_UNREADABLE, /* the tables could not be read this time: never cached */
-};
-
 struct rule {
 	uint8_t kind;
-	uint8_t unused;
+	uint8_t from_code;  /* never: what instructions say is not kept here */
 	int16_t fp_words;   /* caller's fp is saved at CFA + 8 * fp_words; 0: unchanged */
 	int32_t cfa_offset; /* bytes; rustc has frames of 540 KB */
 };
@@ -28,3 +19,65 @@ _Static_assert(sizeof(struct rule) == 8, "a cache entry is 16 bytes");
 
 /* Projects a complete row; RULE_SLOW when the compact form cannot say exactly the same. */
 struct rule rule_from_row(const struct cfi_row *row);
+
+/* The other way, for RULE_SP and RULE_FP. */
+void rule_to_row(struct rule rule, struct cfi_row *ret_row);
+
+/* What remains of a rule when sp is not known: here it always is. */
+static inline struct rule
+rule_without_sp(struct rule rule)
+{
+	return rule;
+}
+
+/* {pc, sp, fp} of one frame. */
+struct position {
+	uint64_t pc, sp, fp;
+};
+
+static inline void
+position_load(const struct register_file *registers, struct position *ret_at)
+{
+	*ret_at = (struct position){
+		.pc = registers->value[REGISTER_PC],
+		.sp = registers->value[REGISTER_SP],
+		.fp = registers->value[REGISTER_FP],
+	};
+}
+
+/* After fast steps only these three are known. */
+static inline void
+position_store(const struct position *at, struct register_file *ret_registers)
+{
+	ret_registers->known = 0;
+	register_set(ret_registers, REGISTER_PC, at->pc);
+	register_set(ret_registers, REGISTER_SP, at->sp);
+	register_set(ret_registers, REGISTER_FP, at->fp);
+}
+
+/* True when the compact rule was enough. Whatever is odd (memory missing, CFA not above sp, a zero return
+ * address) is left to the complete step, which knows what to call it. */
+static inline bool
+position_step(struct position *at, const struct stack_view *stack, struct rule rule, bool interrupted)
+{
+	uint64_t cfa, slot, fp = at->fp, pc;
+
+	if (rule.kind == RULE_GAP && !interrupted)
+		rule = (struct rule){.kind = RULE_FP, .cfa_offset = 16, .fp_words = -2};
+	if (rule.kind != RULE_SP && rule.kind != RULE_FP)
+		return false;
+	cfa = (rule.kind == RULE_SP ? at->sp : at->fp) + (uint64_t)(int64_t)rule.cfa_offset;
+	if (cfa <= at->sp || cfa % 8 != 0 || !stack_view_u64(stack, cfa - 8, &pc) || pc == 0)
+		return false;
+	slot = cfa + (uint64_t)(8 * (int64_t)rule.fp_words);
+	if (rule.fp_words != 0) {
+		if (slot >= at->sp) {
+			if (!stack_view_u64(stack, slot, &fp))
+				return false;
+		} else if (!interrupted) {
+			return false;
+		} /* else: popped again already, see step.c */
+	}
+	*at = (struct position){.pc = pc, .sp = cfa, .fp = fp};
+	return true;
+}
