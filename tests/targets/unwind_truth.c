@@ -101,6 +101,7 @@ on_signal(int number)
 	sink += recurse(2, (uint64_t)number);
 }
 
+#ifdef __x86_64__
 /* Hand-written frames, as in OpenSSL and ld.so: the old sp kept in the aligned frame, CFA by expression. */
 uint64_t asm_deref_frame(uint64_t (*function)(uint64_t), uint64_t argument);
 __asm__(".text\n"
@@ -158,6 +159,7 @@ nested_asm(uint64_t a)
 {
 	return asm_rbx_frame(clobber_rbx, a) + asm_deref_frame(clobber_rbx, a);
 }
+#endif
 
 int
 main(int argc, char **argv)
@@ -176,11 +178,15 @@ main(int argc, char **argv)
 	sink += large_frame(5);
 	sink += tail_call(4);
 	sink += shrink_wrapped(NULL) + shrink_wrapped(three);
+#ifdef __x86_64__
 	if (argc == 1) { /* with an argument: only what frame pointers alone can find a way through */
 		sink += asm_deref_frame(clobber_rbx, 4);
 		sink += asm_rbx_frame(clobber_rbx, 4);
 		sink += asm_rbx_frame(nested_asm, 4);
 	}
+#else
+	(void)argc;
+#endif
 	qsort(numbers, sizeof(numbers) / sizeof(numbers[0]), sizeof(numbers[0]), compare);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	sink += (uint64_t)snprintf(text, sizeof(text), "%d %s %.3f", numbers[0], "text", 1.5);
