@@ -50,20 +50,21 @@ def mirror():
     raise Unavailable("no apt source of this machine names a Debian mirror")
 
 
-def apt_options(root, suite):
+def apt_options(root, suite, architecture="amd64"):
     """A private apt root for one suite. What apt.conf says (a proxy) stays as it is."""
     for folder in ("lists/partial", "cache/archives/partial"):
         os.makedirs(os.path.join(root, folder), exist_ok=True)
     sources = os.path.join(root, "sources.list")
     with open(sources, "w", encoding="utf-8") as file:
-        file.write(f"deb [arch=amd64 signed-by={KEYRING}] {mirror()} {suite} main\n")
+        file.write(f"deb [arch={architecture} signed-by={KEYRING}] {mirror()} {suite} main\n")
     options = {
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "/dev/null",
         "Dir::State::Lists": os.path.join(root, "lists"),
         "Dir::State::Status": "/dev/null",
         "Dir::Cache": os.path.join(root, "cache"),
-        "APT::Architecture": "amd64",
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
         "APT::Sandbox::User": "root",  # no other user need be able to reach a build tree
         "Acquire::Languages": "none",
         "Acquire::Retries": "3",
