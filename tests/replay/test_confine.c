@@ -114,7 +114,8 @@ in_confined_child(int (*attempt)(void))
 
 	if (child == 0) {
 		int output = openat(folder.fd, "output", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		_exit(replay_confine(output) < 0 ? 255 : attempt());
+		/* not _exit: the address sanitizer has more to do there than is allowed now */
+		syscall(SYS_exit_group, replay_confine(output) < 0 ? 255 : attempt());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));

@@ -18,6 +18,14 @@ static const uint8_t dwarf_register[] = {REGISTERS_IN_PERF_ORDER};
 
 _Static_assert(sizeof(dwarf_register) == SAMPLE_REGISTERS_COUNT, "one number for each bit");
 
+int
+record_dwarf_register(unsigned perf_bit)
+{
+	if (perf_bit >= 64 || !(SAMPLE_REGISTERS_MASK >> perf_bit & 1))
+		return -1;
+	return dwarf_register[__builtin_popcountll(SAMPLE_REGISTERS_MASK & ((1ull << perf_bit) - 1))];
+}
+
 struct sample_prefix {
 	struct perf_event_header header;
 	uint32_t pid, tid;

@@ -21,6 +21,9 @@ struct sample_record {
 };
 int record_decode_sample(const struct ring_record *record, struct sample_record *ret);
 
+/* DWARF's number of a bit of perf's register mask; -1: flags, segments, what no walk needs. */
+int record_dwarf_register(unsigned perf_bit);
+
 /* Sideband records, copied out of the ring. */
 struct mmap_record {
 	uint32_t pid, tid;

@@ -3,6 +3,7 @@
 #include "worker/replay/layout.h"
 
 #include "worker/base/cursor.h"
+#include "worker/unwind/architecture.h"
 
 #include <errno.h>
 
@@ -10,19 +11,6 @@
 #define FORMAT_LOST (1u << 4)              /* PERF_FORMAT_LOST, Linux 6.0 */
 #define BRANCH_HARDWARE_INDEX (1ull << 17) /* PERF_SAMPLE_BRANCH_HW_INDEX */
 #define MISC_MMAP_DATA (1u << 13)
-
-/* perf's register order (linux arch/x86/include/uapi/asm/perf_regs.h) to DWARF numbers; flags and segments
- * have none. */
-#define NO_REGISTER REGISTER_COUNT
-static const uint8_t dwarf_register[] = {
-	REGISTER_RAX, REGISTER_RBX, REGISTER_RCX, REGISTER_RDX, REGISTER_RSI, REGISTER_RDI,
-	REGISTER_RBP, REGISTER_RSP, REGISTER_RIP, NO_REGISTER,  NO_REGISTER,  NO_REGISTER,
-	NO_REGISTER,  NO_REGISTER,  NO_REGISTER,  NO_REGISTER,  REGISTER_R8,  REGISTER_R9,
-	REGISTER_R10, REGISTER_R11, REGISTER_R12, REGISTER_R13, REGISTER_R14, REGISTER_R15,
-};
-#define PERF_REGISTERS (sizeof(dwarf_register) / sizeof(dwarf_register[0]))
-/* Without these three there is nothing to walk with: bp, sp, ip. */
-#define NEEDED_REGISTERS (1ull << 6 | 1ull << 7 | 1ull << 8)
 
 static const uint64_t words_before_time[] = {PERF_SAMPLE_IDENTIFIER, PERF_SAMPLE_IP, PERF_SAMPLE_TID};
 static const uint64_t words_before_id[] = {PERF_SAMPLE_IP, PERF_SAMPLE_TID, PERF_SAMPLE_TIME,
@@ -151,7 +139,8 @@ skip_branches(struct cursor *c, const struct perf_event_attr *attributes)
 static bool
 take_registers(struct cursor *c, uint64_t mask, struct user_registers *ret)
 {
-	uint64_t abi = cursor_u64(c);
+	const uint64_t needed = 1ull << REGISTER_PC | 1ull << REGISTER_SP | 1ull << REGISTER_FP;
+	uint64_t abi = cursor_u64(c), known = 0;
 
 	*ret = (struct user_registers){0};
 	if (abi == PERF_SAMPLE_REGS_ABI_NONE)
@@ -160,10 +149,13 @@ take_registers(struct cursor *c, uint64_t mask, struct user_registers *ret)
 		if (!(mask >> bit & 1))
 			continue;
 		uint64_t value = cursor_u64(c);
-		if (bit < PERF_REGISTERS && dwarf_register[bit] != NO_REGISTER)
-			ret->value[dwarf_register[bit]] = value;
+		int number = record_dwarf_register(bit);
+		if (number < 0)
+			continue;
+		ret->value[number] = value;
+		known |= 1ull << number;
 	}
-	return abi == PERF_SAMPLE_REGS_ABI_64 && (mask & NEEDED_REGISTERS) == NEEDED_REGISTERS;
+	return abi == PERF_SAMPLE_REGS_ABI_64 && (known & needed) == needed;
 }
 
 static bool
@@ -221,7 +213,7 @@ layout_decode_sample(const struct perf_event_attr *attributes, const uint8_t *by
 	bool has_registers = type & PERF_SAMPLE_REGS_USER &&
 			     take_registers(&c, attributes->sample_regs_user, &sample.registers);
 	bool has_stack = type & PERF_SAMPLE_STACK_USER &&
-			 take_stack(&c, sample.registers.value[REGISTER_RSP], &sample.stack);
+			 take_stack(&c, sample.registers.value[REGISTER_SP], &sample.stack);
 	if (c.failed) /* what may follow says nothing about stacks */
 		return -EBADMSG;
 	sample.has_registers = has_registers && has_stack;

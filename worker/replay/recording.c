@@ -354,7 +354,11 @@ complete_mapping(const struct recording *r, struct mmap_record *mapping)
 static int
 check_architecture(struct recording *r, const uint8_t *bytes, size_t size)
 {
+#if defined(__aarch64__)
+	static const char ours[] = "aarch64";
+#else
 	static const char ours[] = "x86_64";
+#endif
 	struct cursor c = cursor_over(bytes, size);
 	uint32_t length = cursor_u32(&c);
 	const uint8_t *text = cursor_bytes(&c, length);
