@@ -114,7 +114,7 @@ in_confined_child(int (*attempt)(void))
 
 	if (child == 0) {
 		int output = openat(folder.fd, "output", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		/* not _exit: the address sanitizer has more to do there than is allowed now */
+		/* not _exit(): AddressSanitizer calls sigaltstack(2) before a _Noreturn function */
 		syscall(SYS_exit_group, replay_confine(output) < 0 ? 255 : attempt());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);

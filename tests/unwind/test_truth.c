@@ -386,7 +386,11 @@ look_at(char **argv)
 
 	t->is_thorough = true;
 	trace_program(t, argv + 2);
-	return t->wrong != 0;
+
+	bool is_wrong = t->wrong != 0;
+
+	free(t);
+	return is_wrong;
 }
 
 int
