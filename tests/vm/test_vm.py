@@ -24,6 +24,7 @@ OPENER = LIBEXEC + "/ddprof-perf-open"
 POLICY = "/etc/ddprof/policy.conf"
 OUT = "/tmp/out"
 LOG = "/run/log"  # the guest's system log
+CASE_BEGINS, CASE_LOOKS = "case-begins", "case-looks"  # tags of our own lines in it
 PROFILES = "/etc/apparmor.d/ddprof-launch"
 SETPRIV = support.require_program("setpriv")  # with its path: the shell prefers what busybox has
 WORKER_ENDED = "while grep -qs ^ddprof- /proc/[0-9]*/comm; do usleep 50000; done"
@@ -87,8 +88,9 @@ class Case(unittest.TestCase):
     PRIVILEGE = "true"  # how the opener gets one, for the cases of a class
 
     def setUp(self):
+        self.looks = 0
         self.sh(f"umount -l {LIBEXEC}; rm -rf /etc/ddprof; setcap -r {OPENER}; chown 0:0 {OPENER}; chmod 755 {OPENER}; "
-                f"rm -f {LOG}; killall -HUP syslogd; {self.PRIVILEGE}", 0)
+                f"logger -t {CASE_BEGINS} {self.id()}; {self.PRIVILEGE}", 0)
 
     def sh(self, command, status=None):
         """Runs a command line in the guest, as root; a status that is given must come true."""
@@ -148,17 +150,22 @@ class Case(unittest.TestCase):
         return run.stderr
 
     def audit_lines(self):
-        """What the opener told the system log since the case began, as dictionaries."""
-        lines = [line.split("ddprof-perf-open: ", 1) for line in self.sh(f"cat {LOG}").stdout.decode().splitlines()]
+        """What the opener told the system log since the case began, as dictionaries. Datagrams keep their order:
+        what syslogd got before a line of ours it wrote before that line, however slow it is."""
+        self.looks += 1
+        until = f"{CASE_LOOKS}: {self.id()} {self.looks}\n"
+        self.sh(f"logger -t {CASE_LOOKS} {self.id()} {self.looks}", 0)
+        for _ in range(300):
+            log = self.sh(f"cat {LOG}").stdout.decode()
+            if until in log:
+                break
+            time.sleep(0.1)
+        log = log.partition(f"{CASE_BEGINS}: {self.id()}\n")[2].partition(until)[0]
+        lines = [line.split("ddprof-perf-open: ", 1) for line in log.splitlines()]
         return [{"log": line[0], **dict(re.findall(r'(\w+)=("[^"]*"|\S+)', line[1]))} for line in lines if len(line) == 2]
 
     def check_audit(self, **expected):
         lines = self.audit_lines()
-        for _ in range(50):  # the guest's syslogd may be slower than we are
-            if lines:
-                break
-            time.sleep(0.1)
-            lines = self.audit_lines()
         self.assertEqual(len(lines), 1, lines)
         self.assertEqual({key: lines[0].get(key) for key in expected}, expected, lines)
         return lines[0]
