@@ -11,6 +11,7 @@
 #include "worker/profile/string_table.h"
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
+#include "worker/symbolize/module_names.h"
 #include "worker/symbolize/symbols.h"
 
 #include <errno.h>
@@ -47,8 +48,7 @@ struct function_record {
 
 struct job {
 	Profile *profile;
-	symbolize_open *open_file;
-	void *context;
+	const struct file_finder *finder;
 	struct arena arena;
 	struct budget budget;
 	struct record_table mappings; /* by pprof id */
@@ -125,18 +125,18 @@ open_vdso(struct elf_source **ret)
 				      ret);
 }
 
-/* The file's symbols, if it can be had and is the file that was mapped. *fd must outlive them. */
-static struct symbols *
-open_symbols(struct job *job, const char *path, const char *build_id, int *fd)
+/* The file's names, if it can be had and is the file that was mapped. *fd must outlive them. */
+static struct module_names *
+open_names(struct job *job, const char *path, const char *build_id, int *fd)
 {
 	struct elf_source *source = NULL;
-	struct symbols *symbols = NULL;
+	struct module_names *names = NULL;
 	int error;
 
 	if (strcmp(path, "[vdso]") == 0) {
 		error = open_vdso(&source);
 	} else if (path[0] == '/') {
-		*fd = job->open_file(job->context, path, build_id);
+		*fd = job->finder->open_module(job->finder->context, path, build_id);
 		error = *fd < 0 ? *fd : elf_source_open(*fd, &source);
 	} else {
 		return NULL; /* [vsyscall], [anon:...]: nothing to open */
@@ -148,7 +148,7 @@ open_symbols(struct job *job, const char *path, const char *build_id, int *fd)
 		elf_source_close(source);
 		return NULL;
 	}
-	return symbols_new(source, &symbols) == 0 ? symbols : NULL;
+	return module_names_open(source, path, build_id, job->finder, &names) == 0 ? names : NULL;
 }
 
 /* "memcpy@@GLIBC_2.14" is memcpy. Anything that does not look like a version stays. */
@@ -215,7 +215,7 @@ set_function(struct job *job, Location *location, const struct function_record *
 
 /* Neighbouring locations mostly share their function, so the last symbol's name is kept. */
 static int
-name_locations(struct job *job, const struct file_record *file, const struct symbols *symbols)
+name_locations(struct job *job, const struct file_record *file, const struct module_names *names)
 {
 	const char *base = pprof_basename(pprof_string(job->profile, file->path)), *last = NULL;
 	struct function_record function;
@@ -224,7 +224,7 @@ name_locations(struct job *job, const struct file_record *file, const struct sym
 
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i]) {
 		Location *location = job->profile->location[i];
-		const char *symbol = symbols ? symbols_find(symbols, location->address) : NULL;
+		const char *symbol = names ? module_names_find(names, location->address) : NULL;
 
 		if (!symbol) {
 			error = intern_address(job, base, location->address, &function.name);
@@ -249,11 +249,11 @@ name_files(struct job *job)
 	for (uint32_t i = 0; i < job->files.count && !error; i++) {
 		const struct file_record *file = record_table_at(&job->files, i);
 		OWNED_FD fd = -1;
-		struct symbols *symbols = open_symbols(job, pprof_string(job->profile, file->path),
-						       pprof_string(job->profile, file->build_id), &fd);
+		struct module_names *names = open_names(job, pprof_string(job->profile, file->path),
+							pprof_string(job->profile, file->build_id), &fd);
 
-		error = name_locations(job, file, symbols);
-		symbols_free(symbols);
+		error = name_locations(job, file, names);
+		module_names_close(names);
 	}
 	return error;
 }
@@ -365,12 +365,11 @@ finish(struct job *job)
 }
 
 int
-symbolize_profile(const uint8_t *in, size_t in_size, symbolize_open *open_file, void *context,
-		  uint8_t **ret_out, size_t *ret_size)
+symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder, uint8_t **ret_out,
+		  size_t *ret_size)
 {
 	struct job job = {
-		.open_file = open_file,
-		.context = context,
+		.finder = finder,
 		.arena.limit = DECODED_BYTES_MAX,
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
