@@ -87,7 +87,8 @@ symbolise(int unnamed, struct replay_files *files)
 	if (result == 0 && fd < 0)
 		result = -errno;
 	if (result == 0)
-		result = symbolize_profile(in, in_size, replay_files_open_known, files, &out, &out_size);
+		result = symbolize_profile(in, in_size, replay_files_open_known, files,
+					   /* inlined_functions= */ true, &out, &out_size);
 	if (result == 0)
 		result = memory_file_write(fd, out, out_size);
 	free(in);

@@ -1,8 +1,11 @@
 #pragma once
 /* A pure function: an unsymbolised pprof message in, the same profile with function names out. Sources
- * are .symtab and .dynsym; C++ and Rust names are demangled. A file that cannot be read costs its own
- * names and nothing else. */
+ * are .symtab and .dynsym, and DWARF for inlined functions, source files and lines; C++ and Rust names are
+ * demangled. A file that cannot be read costs its own names and nothing else; one whose DWARF is beyond the
+ * profile's budget has its symbols' names, and a comment of the profile counts it
+ * ("ddprof.debug_info.over_budget=1"). */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,6 +13,7 @@
  * -errno. `build_id` is lower-case hex, "" when the profile does not know it. */
 typedef int symbolize_open(void *context, const char *path, const char *build_id);
 
-/* `in` is one uncompressed pprof message. *ret_out is malloc'ed. 0, -EBADMSG (not a pprof), -ENOMEM. */
+/* With `inlined_functions`, DWARF is read. `in` is one uncompressed pprof message. *ret_out is malloc'ed. 0,
+ * -EBADMSG (not a pprof), -ENOMEM. */
 int symbolize_profile(const uint8_t *in, size_t in_size, symbolize_open *open_file, void *context,
-		      uint8_t **ret_out, size_t *ret_size);
+		      bool inlined_functions, uint8_t **ret_out, size_t *ret_size);
