@@ -150,7 +150,7 @@ struct profile_message {
 	uint64_t sequence;
 	int64_t start_ns, end_ns; /* CLOCK_REALTIME */
 	uint32_t is_last;
-	uint32_t padding;
+	uint32_t inlined_functions;            /* the supervisor's word to the symbolizer: read DWARF */
 	uint64_t kernel_count_ns, kernel_lost; /* session totals, for the next unwinder's START */
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES]; /* most lost stacks first */
@@ -221,6 +221,7 @@ struct worker_config {
 	uint32_t target_pid;
 	uint32_t period_ns;     /* CPU time per sample */
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
+	uint32_t inlined_functions;
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	char output[MAX_PATH_BYTES]; /* as named by the caller, for messages only */

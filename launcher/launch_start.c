@@ -74,6 +74,7 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	config->period_ns = 1000000000u / options->frequency_hz;
 	config->target_pid = (uint32_t)getpid();
 	config->log_is_syslog = log->worker.is_syslog;
+	config->inlined_functions = options->inlined_functions;
 	return copy_text(config->service, sizeof(config->service), options->service) &&
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
 	       copy_text(config->version, sizeof(config->version), options->version) &&

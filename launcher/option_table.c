@@ -84,6 +84,14 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.stack_sample_size), .multiple = 8,
 		.min = OPTION_STACK_SAMPLE_MIN_BYTES, .max = OPTION_STACK_SAMPLE_MAX_BYTES,
 	},
+	[OPTION_INLINED_FUNCTIONS] = {
+		.name = "inlined_functions", .letter = 'I', .variable = "DD_PROFILING_INLINED_FUNCTIONS",
+		.placeholder = "BOOL", .default_text = "true",
+		.help = "Whether to show functions that were inlined, source files and lines, where programs have debug "
+			"information (DWARF).",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.inlined_functions),
+	},
 	[OPTION_ENABLE] = {
 		.name = "enable", .variable = "DD_PROFILING_ENABLED", .placeholder = "BOOL",
 		.default_text = "true",

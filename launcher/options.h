@@ -51,6 +51,7 @@ enum option_id {
 	OPTION_UPLOAD_PERIOD,
 	OPTION_EVENT,
 	OPTION_STACK_SAMPLE_SIZE,
+	OPTION_INLINED_FUNCTIONS,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
@@ -78,7 +79,8 @@ struct launch_options {
 	unsigned int stack_sample_size; /* bytes */
 	enum log_level log_level;
 	const char *log_mode; /* "stdout", "stderr", "syslog", "disabled", else a file's path */
-	bool enabled;         /* false: only execute the command */
+	bool inlined_functions;
+	bool enabled; /* false: only execute the command */
 	bool show_config;
 	bool require; /* no profiling, no command: exit 125 */
 	bool wait;    /* stay as the command's parent */

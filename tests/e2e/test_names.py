@@ -79,6 +79,8 @@ class Names(unittest.TestCase):
         program, _ = build(self.folder, "svc")
         shell(self.folder, "objcopy --add-gnu-debuglink=svc.debug svc")
         self.expect_named([program, "500"])
+        files = {frame.filename for sample in self.profile.samples for frame in sample.frames if re.match(NAMED, frame.name)}
+        self.assertEqual({os.path.basename(file) for file in files}, {"<stdin>"})  # lines come from there, too
         shell(self.folder, "mkdir .debug; mv svc.debug .debug")
         self.expect_named([program, "500"])
 

@@ -88,7 +88,8 @@ symbolise(int unnamed, struct replay_files *files)
 	if (result == 0 && fd < 0)
 		result = -errno;
 	if (result == 0)
-		result = symbolize_profile(in, in_size, &finder, &out, &out_size);
+		result = symbolize_profile(in, in_size, &finder, /* inlined_functions= */ true, &out,
+					   &out_size);
 	if (result == 0)
 		result = memory_file_write(fd, out, out_size);
 	free(in);

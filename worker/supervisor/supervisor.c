@@ -304,6 +304,7 @@ static bool
 take_profile(struct session *session, struct role_process *role, struct message *message)
 {
 	const struct profile_message *head = message_expect(message, MESSAGE_PROFILE, sizeof(*head), 1);
+	static struct profile_message completed;
 
 	if (!head)
 		return false;
@@ -316,7 +317,9 @@ take_profile(struct session *session, struct role_process *role, struct message 
 	session->period_start_ns = head->end_ns;
 	session->kernel_count_ns = head->kernel_count_ns;
 	session->kernel_lost = head->kernel_lost;
-	pipeline_add(session->pipeline, head, take_fd(&profile));
+	completed = *head;
+	completed.inlined_functions = session->config.inlined_functions;
+	pipeline_add(session->pipeline, &completed, take_fd(&profile));
 	if (head->is_last)
 		begin_delivery(session);
 	return true;

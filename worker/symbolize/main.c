@@ -61,7 +61,7 @@ static const struct file_finder supervisor = {.open_module = open_module, .open_
 
 /* The sealed memfd of the symbolised profile, or -errno. */
 static int
-symbolise(int profile)
+symbolise(int profile, bool inlined_functions)
 {
 	uint8_t *in = NULL, *out = NULL;
 	size_t in_size = 0, out_size = 0;
@@ -70,7 +70,7 @@ symbolise(int profile)
 	if (result == 0)
 		result = memory_file_read(profile, &in, &in_size);
 	if (result == 0)
-		result = symbolize_profile(in, in_size, &supervisor, &out, &out_size);
+		result = symbolize_profile(in, in_size, &supervisor, inlined_functions, &out, &out_size);
 	OWNED_FD fd = result < 0 ? -1 : memfd_create("ddprof-symbolised", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (result == 0 && fd < 0)
 		result = -errno;
@@ -92,10 +92,12 @@ serve(void)
 		int result = channel_receive(FD_CONTROL, &message, -1);
 		if (result < 0)
 			return result == -EPIPE ? 0 : result;
-		if (!message_expect(&message, MESSAGE_PROFILE, sizeof(struct profile_message), 1))
+		const struct profile_message *head =
+			message_expect(&message, MESSAGE_PROFILE, sizeof(*head), 1);
+		if (!head)
 			return -EBADMSG;
 		OWNED_FD profile = message_take_fd(&message, 0);
-		OWNED_FD symbolised = symbolise(profile);
+		OWNED_FD symbolised = symbolise(profile, head->inlined_functions);
 		if (symbolised < 0)
 			return symbolised; /* the supervisor exports the profile without names */
 		result = channel_send(FD_CONTROL, MESSAGE_PROFILE, NULL, 0, &symbolised, 1);

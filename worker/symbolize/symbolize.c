@@ -1,6 +1,7 @@
 /* Locations that have no line yet are grouped by the file their mapping names, each file is opened once,
- * and every location gets one line: the demangled symbol that covers it, or "basename+0xADDRESS". The
- * message is decoded into an arena, changed in place and packed again, so whatever we do not know of it
+ * and every location gets a line: the demangled symbol that covers it, or "basename+0xADDRESS". Where DWARF
+ * knows more, the calls that were inlined there come before it, a line each, and all have files and lines.
+ * The message is decoded into an arena, changed in place and packed again, so whatever we do not know of it
  * passes through. */
 #include "worker/symbolize/symbolize.h"
 
@@ -12,9 +13,11 @@
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
 #include "worker/symbolize/module_names.h"
+#include "worker/symbolize/source_batch.h"
 #include "worker/symbolize/symbols.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -28,6 +31,13 @@ typedef Perftools__Profiles__Line Line;
 /* A minute of 64 busy CPUs with all stacks different decodes to about 200 MB. */
 #define DECODED_BYTES_MAX ((size_t)768 << 20)
 #define NAME_BYTES_MAX ((size_t)256 << 20)
+
+/* DWARF, for all files of a profile: seconds of CPU time, in a role that has a minute; and what may be
+ * inflated of one file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB. */
+#define DEBUG_WORK_MAX ((uint64_t)4 << 30)
+#define DEBUG_INFLATED_MAX ((size_t)160 << 20)
+
+#define PATH_SIZE 4096 /* of a source file; what is longer is cut */
 
 struct mapping_record {
 	uint64_t id; /* key */
@@ -46,6 +56,15 @@ struct function_record {
 	uint32_t name, filename; /* in job.strings */
 };
 
+/* What the locations of one file are named after. */
+struct name_sources {
+	const char *base;           /* of the path */
+	struct module_names *names; /* NULL: none */
+	struct source_batch debug;
+	const char *last_symbol; /* neighbouring locations mostly share their function */
+	uint32_t last_name;
+};
+
 struct job {
 	Profile *profile;
 	const struct file_finder *finder;
@@ -58,6 +77,9 @@ struct job {
 	struct string_table strings;   /* new ones; in the profile they follow the old ones */
 	struct record_table functions; /* new ones, likewise */
 	uint64_t first_function_id;
+	bool is_debug_info_wanted;
+	struct debug_budget debug_budget;
+	unsigned over_budget; /* files */
 };
 
 /* Chains every location that lacks a line to the file of its mapping. */
@@ -125,7 +147,7 @@ open_vdso(struct elf_source **ret)
 				      ret);
 }
 
-/* The file's names, if it can be had and is the file that was mapped. *fd must outlive them. */
+/* The file's names. *fd must outlive them, and is -1 unless the file is the one that was mapped. */
 static struct module_names *
 open_names(struct job *job, const char *path, const char *build_id, int *fd)
 {
@@ -141,11 +163,14 @@ open_names(struct job *job, const char *path, const char *build_id, int *fd)
 	} else {
 		return NULL; /* [vsyscall], [anon:...]: nothing to open */
 	}
-	if (error)
+	if (error) {
+		close_fd(fd);
 		return NULL;
+	}
 	/* A file that was replaced since: its names would be lies. */
 	if (build_id[0] && !elf_source_has_build_id(source, build_id)) {
 		elf_source_close(source);
+		close_fd(fd);
 		return NULL;
 	}
 	return module_names_open(source, path, build_id, job->finder, &names) == 0 ? names : NULL;
@@ -191,53 +216,133 @@ intern_address(struct job *job, const char *base, uint64_t address, uint32_t *re
 	return string_table_put(&job->strings, &job->budget, plain, ret);
 }
 
-/* Gives the location its one line, and the function a number if it is the first of its name. */
+/* A function of its own: by its symbol, which is what the linker made of it (a clone, say); else by DWARF. */
 static int
-set_function(struct job *job, Location *location, const struct function_record *function)
+intern_function(struct job *job, struct name_sources *sources, const Location *location,
+		const char *debug_name, uint32_t *ret)
 {
-	Line *line = arena_allocate(&job->arena, sizeof(*line));
-	Line **lines = arena_allocate(&job->arena, sizeof(*lines));
+	const char *symbol = sources->names ? module_names_find(sources->names, location->address) : NULL;
+	int error = 0;
+
+	if (!symbol)
+		symbol = debug_name;
+	if (!symbol)
+		return intern_address(job, sources->base, location->address, ret);
+	if (symbol != sources->last_symbol)
+		error = intern_symbol(job, symbol, &sources->last_name);
+	sources->last_symbol = symbol;
+	*ret = sources->last_name;
+	return error;
+}
+
+/* Fills one line in; the function gets a number if it is the first of its name and file. */
+static int
+set_line(struct job *job, const struct name_sources *sources, uint32_t name, const struct source_frame *frame,
+	 Line *line)
+{
+	struct function_record function = {.name = name};
+	char path[PATH_SIZE];
 	uint32_t number;
 	int error;
 
-	if (!line || !lines)
-		return -ENOMEM;
-	error = record_table_put(&job->functions, &job->budget, function, &number);
+	if (frame->file)
+		text_escape(path, sizeof(path), frame->file, strlen(frame->file));
+	error = string_table_put(&job->strings, &job->budget, frame->file ? path : sources->base,
+				 &function.filename);
+
+	if (!error)
+		error = record_table_put(&job->functions, &job->budget, &function, &number);
 	if (error)
 		return error;
 	perftools__profiles__line__init(line);
 	line->function_id = job->first_function_id + number;
-	lines[0] = line;
-	location->line = lines;
-	location->n_line = 1;
+	line->line = frame->line;
 	return 0;
 }
 
-/* Neighbouring locations mostly share their function, so the last symbol's name is kept. */
-static int
-name_locations(struct job *job, const struct file_record *file, const struct module_names *names)
+static void
+tell_mapping(Mapping *mapping, const struct name_sources *sources, const Location *location,
+	     const struct source_location *source)
 {
-	const char *base = pprof_basename(pprof_string(job->profile, file->path)), *last = NULL;
-	struct function_record function;
-	uint32_t last_name = 0;
-	int error = string_table_put(&job->strings, &job->budget, base, &function.filename);
+	if (source || (sources->names && module_names_find(sources->names, location->address)))
+		mapping->has_functions = true;
+	if (!source)
+		return;
+	mapping->has_inline_frames = true;
+	mapping->has_filenames |= source->frames[0].file != NULL;
+	mapping->has_line_numbers |= source->frames[0].line != 0;
+}
 
-	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i]) {
-		Location *location = job->profile->location[i];
-		const char *symbol = names ? module_names_find(names, location->address) : NULL;
+static int
+name_location(struct job *job, struct name_sources *sources, Location *location, Mapping *mapping)
+{
+	static const struct source_frame unknown;
+	const struct source_location *source = source_batch_at(&sources->debug, location->address);
+	size_t count = source ? source->count : 1;
+	Line *lines = arena_allocate_array(&job->arena, count, sizeof(*lines));
+	Line **list = arena_allocate_array(&job->arena, count, sizeof(*list));
+	int error = 0;
 
-		if (!symbol) {
-			error = intern_address(job, base, location->address, &function.name);
-		} else {
-			if (symbol != last)
-				error = intern_symbol(job, symbol, &last_name);
-			last = symbol;
-			function.name = last_name;
-			job->profile->mapping[job->mapping_of_location[i]]->has_functions = true;
-		}
+	if (!lines || !list)
+		return -ENOMEM;
+	for (size_t i = 0; i < count && !error; i++) {
+		const struct source_frame *frame = source ? &source->frames[i] : &unknown;
+		uint32_t name;
+
+		if (i + 1 == count)
+			error = intern_function(job, sources, location, frame->function, &name);
+		else
+			error = intern_symbol(job, frame->function ? frame->function : "[inlined]", &name);
 		if (!error)
-			error = set_function(job, location, &function);
+			error = set_line(job, sources, name, frame, &lines[i]);
+		list[i] = &lines[i];
 	}
+	location->line = list;
+	location->n_line = error ? 0 : count;
+	tell_mapping(mapping, sources, location, source);
+	return error;
+}
+
+/* Only for a file whose identity was checked. */
+static int
+find_sources(struct job *job, const struct file_record *file, const struct name_sources *sources, int fd,
+	     struct source_batch *ret)
+{
+	const struct module_files *separate = module_names_files(sources->names);
+	size_t count = 0;
+	uint64_t *addresses;
+
+	for (uint32_t i = file->first_location; i != END_OF_CHAIN; i = job->next_location[i])
+		count++;
+	addresses = calloc(count, sizeof(*addresses));
+	if (!addresses)
+		return -ENOMEM;
+	count = 0;
+	for (uint32_t i = file->first_location; i != END_OF_CHAIN; i = job->next_location[i])
+		addresses[count++] = job->profile->location[i]->address;
+	job->debug_budget.is_exceeded = false;
+	source_batch_find(ret, separate->debug_fd >= 0 ? separate->debug_fd : fd, separate->alt_fd,
+			  &job->debug_budget, addresses, count);
+	job->over_budget += job->debug_budget.is_exceeded;
+	return 0;
+}
+
+static int
+name_file(struct job *job, const struct file_record *file)
+{
+	const char *path = pprof_string(job->profile, file->path);
+	struct name_sources sources = {.base = pprof_basename(path)};
+	OWNED_FD fd = -1;
+	int error = 0;
+
+	sources.names = open_names(job, path, pprof_string(job->profile, file->build_id), &fd);
+	if (sources.names && fd >= 0 && job->is_debug_info_wanted)
+		error = find_sources(job, file, &sources, fd, &sources.debug);
+	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i])
+		error = name_location(job, &sources, job->profile->location[i],
+				      job->profile->mapping[job->mapping_of_location[i]]);
+	source_batch_destroy(&sources.debug);
+	module_names_close(sources.names);
 	return error;
 }
 
@@ -246,15 +351,8 @@ name_files(struct job *job)
 {
 	int error = 0;
 
-	for (uint32_t i = 0; i < job->files.count && !error; i++) {
-		const struct file_record *file = record_table_at(&job->files, i);
-		OWNED_FD fd = -1;
-		struct module_names *names = open_names(job, pprof_string(job->profile, file->path),
-							pprof_string(job->profile, file->build_id), &fd);
-
-		error = name_locations(job, file, names);
-		module_names_close(names);
-	}
+	for (uint32_t i = 0; i < job->files.count && !error; i++)
+		error = name_file(job, record_table_at(&job->files, i));
 	return error;
 }
 
@@ -283,6 +381,31 @@ shorten_mappings(struct job *job)
 			return error;
 		mapping->filename = string_index(job, number);
 	}
+	return 0;
+}
+
+/* Says how many files' debug information was left out, if any was. */
+static int
+append_comment(struct job *job)
+{
+	Profile *profile = job->profile;
+	int64_t *all = arena_allocate_array(&job->arena, profile->n_comment + 1, sizeof(*all));
+	char text[64];
+	uint32_t number;
+	int error;
+
+	if (job->over_budget == 0)
+		return 0;
+	if (!all)
+		return -ENOMEM;
+	snprintf(text, sizeof(text), "ddprof.debug_info.over_budget=%u", job->over_budget);
+	error = string_table_put(&job->strings, &job->budget, text, &number);
+	if (error)
+		return error;
+	if (profile->n_comment)
+		memcpy(all, profile->comment, profile->n_comment * sizeof(*all));
+	all[profile->n_comment++] = string_index(job, number);
+	profile->comment = all;
 	return 0;
 }
 
@@ -365,14 +488,16 @@ finish(struct job *job)
 }
 
 int
-symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder, uint8_t **ret_out,
-		  size_t *ret_size)
+symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder, bool inlined_functions,
+		  uint8_t **ret_out, size_t *ret_size)
 {
 	struct job job = {
 		.finder = finder,
 		.arena.limit = DECODED_BYTES_MAX,
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
+		.is_debug_info_wanted = inlined_functions,
+		.debug_budget = {.work_left = DEBUG_WORK_MAX, .inflated_left = DEBUG_INFLATED_MAX},
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);
 
@@ -384,6 +509,8 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 		error = name_files(&job);
 	if (!error)
 		error = shorten_mappings(&job);
+	if (!error)
+		error = append_comment(&job);
 	if (!error)
 		error = append_functions(&job);
 	if (!error)

@@ -1,7 +1,7 @@
 #pragma once
-/* The two variable encodings of .eh_frame: LEB128 numbers and DW_EH_PE pointers (LSB 5.0, 10.5). */
+/* The pointers of .eh_frame (DW_EH_PE_*, LSB 5.0, 10.5). */
 
-#include "worker/base/cursor.h"
+#include "worker/base/leb128.h"
 
 enum {
 	POINTER_OMITTED = 0xff,
@@ -11,44 +11,6 @@ enum {
 	POINTER_PC_RELATIVE = 0x10,
 	POINTER_DATA_RELATIVE = 0x30,
 };
-
-/* 64 bits take ten bytes of seven; a longer number is an attack, not an address. */
-static inline uint64_t
-cursor_uleb128(struct cursor *c)
-{
-	uint64_t value = 0;
-
-	for (unsigned shift = 0; shift < 70; shift += 7) {
-		uint8_t byte = cursor_u8(c);
-
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		if (!(byte & 0x80))
-			return c->failed ? 0 : value;
-	}
-	cursor_fail(c);
-	return 0;
-}
-
-static inline int64_t
-cursor_sleb128(struct cursor *c)
-{
-	uint64_t value = 0;
-
-	for (unsigned shift = 0; shift < 70; shift += 7) {
-		uint8_t byte = cursor_u8(c);
-
-		if (shift < 64)
-			value |= (uint64_t)(byte & 0x7f) << shift;
-		if (byte & 0x80)
-			continue;
-		if ((byte & 0x40) && shift + 7 < 64)
-			value |= UINT64_MAX << (shift + 7);
-		return c->failed ? 0 : (int64_t)value;
-	}
-	cursor_fail(c);
-	return 0;
-}
 
 /* The number of an encoded pointer, before its base is added. An unknown format fails the cursor. */
 static inline uint64_t

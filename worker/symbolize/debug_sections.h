@@ -1,0 +1,67 @@
+#pragma once
+/* The DWARF sections of one ELF file, by offset and in bounds. Nothing is mapped and no section is read as a
+ * whole: each has a window that follows what is asked for, so memory depends on the largest piece and not on
+ * the file, and a file that is truncated under us is an error return. A compressed section has no middle
+ * to begin at: it is inflated when first asked for, as far as the budget goes. */
+
+#include "worker/base/cursor.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum debug_section {
+	DEBUG_INFO,
+	DEBUG_INFO_ELSEWHERE, /* the same section through a window of its own */
+	DEBUG_ABBREV,
+	DEBUG_LINE,
+	DEBUG_STR,
+	DEBUG_LINE_STR,
+	DEBUG_STR_OFFSETS,
+	DEBUG_ADDR,
+	DEBUG_RANGES,
+	DEBUG_RNGLISTS,
+	DEBUG_SECTIONS
+};
+
+/* The largest piece that is read at once: a unit's entries. One unit of a program that was optimised as a
+ * whole has tens of megabytes. */
+#define DEBUG_VIEW_MAX (64u << 20)
+
+/* What one profile may cost. Work is counted in bytes read, inflated or walked (a few nanoseconds each),
+ * because clocks make results differ from run to run. */
+struct debug_budget {
+	uint64_t work_left;
+	size_t inflated_left; /* memory; given back when the sections are closed */
+	bool is_exceeded;     /* something was left out */
+};
+
+struct debug_sections;
+
+/* The descriptor is borrowed, as is the budget. 0; -ENOENT: no .debug_info; -EBADMSG; -ENOMEM. */
+int debug_sections_open(int fd, struct debug_budget *budget, struct debug_sections **ret);
+void debug_sections_close(struct debug_sections *sections);
+
+/* The file whose strings and entries this one shares with others (dwz); borrowed, NULL: none. */
+void debug_sections_set_alternate(struct debug_sections *sections, struct debug_sections *alternate);
+struct debug_sections *debug_sections_alternate(const struct debug_sections *sections);
+
+/* 0: there is none. */
+uint64_t debug_section_size(const struct debug_sections *sections, enum debug_section section);
+
+/* Exactly `size` bytes at `offset`, valid until the next view of the same section. NULL: not all there,
+ * unreadable, or over a limit. */
+const uint8_t *debug_section_view(struct debug_sections *sections, enum debug_section section,
+				  uint64_t offset, uint64_t size);
+
+/* The same, but what the section has of it; an empty, failed cursor when that is nothing. */
+struct cursor debug_section_cursor(struct debug_sections *sections, enum debug_section section,
+				   uint64_t offset, uint64_t size_max);
+
+/* A terminated string, valid as a view is; NULL when it is malformed. */
+const char *debug_section_string(struct debug_sections *sections, enum debug_section section,
+				 uint64_t offset);
+#define DEBUG_STRING_MAX 16384
+
+/* Takes `amount` of work out of the budget; false: there is not so much left. */
+bool debug_sections_charge(struct debug_sections *sections, uint64_t amount);

@@ -1,0 +1,20 @@
+#pragma once
+/* What the debug information of one file says about a batch of addresses, in any order and with repeats. */
+
+#include "worker/symbolize/debug_info.h"
+
+struct source_batch {
+	uint64_t *addresses; /* sorted, each once */
+	struct source_location *locations;
+	size_t count;
+	struct arena arena;
+};
+
+/* Takes `addresses` (malloc'ed), also on failure. Without debug information, or beyond what memory or the
+ * budget hold (budget->is_exceeded), the batch knows nothing, or not everything. */
+void source_batch_find(struct source_batch *batch, int fd, int alternate_fd, struct debug_budget *budget,
+		       uint64_t *addresses, size_t count);
+void source_batch_destroy(struct source_batch *batch);
+
+/* NULL: nothing is known. Borrowed. */
+const struct source_location *source_batch_at(const struct source_batch *batch, uint64_t address);
