@@ -88,6 +88,8 @@ test_rules(void **state)
 		 LEVEL_SMALL},
 		{"the chain was asked for", UNWIND_FP, CHAIN, LEVEL_CHAIN, 5000, &failed, NULL, 0,
 		 LEVEL_CHAIN},
+		{"the chain, but not at first", UNWIND_FP, ALL, LEVEL_NORMAL, 5000, &failed, NULL, 0,
+		 LEVEL_CHAIN},
 		{"one size was asked for", UNWIND_DWARF, NORMAL, LEVEL_NORMAL, 5000, &shallow, &cut, 2,
 		 LEVEL_NORMAL},
 	};

@@ -36,10 +36,9 @@ sampling_choice_init(struct sampling_choice *choice, enum unwind_method method, 
 		available &= ~LEVEL_BIT(LEVEL_CHAIN);
 	if (method == UNWIND_FP)
 		available &= LEVEL_BIT(LEVEL_CHAIN);
-	*choice = (struct sampling_choice){
-		.method = method, .available = available, .level = first, .copy_level = first};
-	if (method == UNWIND_FP && is_available(choice, LEVEL_CHAIN))
-		choice->level = LEVEL_CHAIN;
+	if (available == LEVEL_BIT(LEVEL_CHAIN))
+		first = LEVEL_CHAIN;
+	*choice = (struct sampling_choice){.available = available, .level = first, .copy_level = first};
 }
 
 /* From the normal copy on. A small one costs no more than a chain: following 30 frame pointers takes the
@@ -144,8 +143,7 @@ best_level(const struct sampling_choice *choice)
 	if (choice->samples < DECIDE_SAMPLES)
 		return choice->level;
 	if (choice->level == LEVEL_CHAIN)
-		return choice->method == UNWIND_AUTO && chain_failed(choice) ? choice->copy_level
-									     : LEVEL_CHAIN;
+		return chain_failed(choice) ? choice->copy_level : LEVEL_CHAIN;
 	if (is_cut && neighbour(choice, +1) != choice->level && (was_patient || !choice->was_cut_above))
 		return neighbour(choice, +1);
 	if (!may_go_down || !was_patient)
@@ -160,7 +158,6 @@ static void
 move_to(struct sampling_choice *choice, enum sampling_level level)
 {
 	struct sampling_choice moved = {
-		.method = choice->method,
 		.available = choice->available,
 		.level = level,
 		.copy_level = level == LEVEL_CHAIN ? choice->level : level,

@@ -27,10 +27,9 @@ struct sample_evidence {
 };
 
 struct sampling_choice {
-	enum unwind_method method;
 	uint32_t available;             /* bit per level */
 	enum sampling_level level;      /* in use */
-	enum sampling_level copy_level; /* the last one above LEVEL_CHAIN: where to go back to */
+	enum sampling_level copy_level; /* where LEVEL_CHAIN is left for */
 	uint32_t down_moves;
 	uint64_t samples_at_level; /* since the last move */
 	bool was_cut_above;        /* a larger copy was tried, and cut no fewer stacks */

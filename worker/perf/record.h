@@ -14,6 +14,7 @@ struct sample_record {
 	bool has_registers; /* false: a kernel thread's moment, or a 32-bit process */
 	struct user_registers registers;
 	struct stack_view stack;
+	uint32_t stack_requested; /* bytes asked for: the sampling level's */
 	/* Only in recordings made by others: */
 	bool in_kernel;        /* interrupted there; it makes one frame */
 	const uint64_t *chain; /* the kernel's own walk in user space, leaf first: used without registers */
