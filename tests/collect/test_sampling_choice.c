@@ -147,6 +147,26 @@ test_chain_is_given_up(void **state)
 	}
 }
 
+/* What CFI could not unwind either is no reason to give up the chain. */
+static void
+test_chain_need_not_be_better(void **state)
+{
+	struct sampling_choice choice;
+	struct sample_evidence agreeing = deep;
+
+	(void)state;
+	agreeing.chain = CHAIN_AGREES;
+	sampling_choice_init(&choice, UNWIND_AUTO, CHAIN | SMALL | NORMAL | LARGE, LEVEL_LARGE);
+	while (sampling_choice_level(&choice) == LEVEL_LARGE)
+		add_many(&choice, 1, choice.samples % 20 ? &agreeing : &failed, NULL, 0);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_CHAIN);
+	add_many(&choice, 5000, &shallow, &failed, 20);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_CHAIN);
+	for (uint32_t i = 0; i < 5000 && sampling_choice_level(&choice) == LEVEL_CHAIN; i++)
+		add(&choice, i % 15 ? shallow : failed);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_LARGE);
+}
+
 /* Samples that were in the ring when the level changed say nothing about the new one. */
 static void
 test_old_samples(void **state)
@@ -235,9 +255,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),         cmocka_unit_test(test_chain_is_given_up),
-		cmocka_unit_test(test_old_samples),   cmocka_unit_test(test_no_flapping),
-		cmocka_unit_test(test_hopeless_cuts), cmocka_unit_test(test_comparisons_become_rare),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_chain_is_given_up),
+		cmocka_unit_test(test_chain_need_not_be_better),
+		cmocka_unit_test(test_old_samples),
+		cmocka_unit_test(test_no_flapping),
+		cmocka_unit_test(test_hopeless_cuts),
+		cmocka_unit_test(test_comparisons_become_rare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
