@@ -90,6 +90,10 @@ test_rules(void **state)
 		 LEVEL_CHAIN},
 		{"the chain, but not at first", UNWIND_FP, ALL, LEVEL_NORMAL, 5000, &failed, NULL, 0,
 		 LEVEL_CHAIN},
+		{"chosen before a restart", UNWIND_AUTO, ALL, LEVEL_CHAIN, 5000, &shallow, NULL, 0,
+		 LEVEL_CHAIN},
+		{"no longer right after it", UNWIND_AUTO, ALL, LEVEL_CHAIN, 201, &new_code, NULL, 0,
+		 LEVEL_NORMAL},
 		{"one size was asked for", UNWIND_DWARF, NORMAL, LEVEL_NORMAL, 5000, &shallow, &cut, 2,
 		 LEVEL_NORMAL},
 	};

@@ -39,6 +39,9 @@ sampling_choice_init(struct sampling_choice *choice, enum unwind_method method, 
 	if (available == LEVEL_BIT(LEVEL_CHAIN))
 		first = LEVEL_CHAIN;
 	*choice = (struct sampling_choice){.available = available, .level = first, .copy_level = first};
+	if (first == LEVEL_CHAIN &&
+	    available != LEVEL_BIT(LEVEL_CHAIN)) /* chosen by a predecessor that died */
+		choice->copy_level = level_first(available & ~LEVEL_BIT(LEVEL_CHAIN));
 }
 
 /* From the normal copy on. A small one costs no more than a chain: following 30 frame pointers takes the

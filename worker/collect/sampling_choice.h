@@ -39,7 +39,8 @@ struct sampling_choice {
 	uint32_t compared, differing;
 };
 
-/* `available` has a bit for each level whose events are open, among them `first`, which is in use. */
+/* `available` has a bit for each level whose events are open, among them `first`, which is in use: the first
+ * one, or what was chosen before the unwinder was restarted. */
 void sampling_choice_init(struct sampling_choice *choice, enum unwind_method method, uint32_t available,
 			  enum sampling_level first);
 
