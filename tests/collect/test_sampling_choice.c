@@ -90,6 +90,10 @@ test_rules(void **state)
 		 LEVEL_CHAIN},
 		{"the chain, but not at first", UNWIND_FP, ALL, LEVEL_NORMAL, 5000, &failed, NULL, 0,
 		 LEVEL_CHAIN},
+		{"chosen before a restart", UNWIND_AUTO, ALL, LEVEL_CHAIN, 5000, &shallow, NULL, 0,
+		 LEVEL_CHAIN},
+		{"no longer right after it", UNWIND_AUTO, ALL, LEVEL_CHAIN, 201, &new_code, NULL, 0,
+		 LEVEL_NORMAL},
 		{"one size was asked for", UNWIND_DWARF, NORMAL, LEVEL_NORMAL, 5000, &shallow, &cut, 2,
 		 LEVEL_NORMAL},
 	};
@@ -145,6 +149,26 @@ test_chain_is_given_up(void **state)
 		if (sampling_choice_level(&choice) != rows[i].expected)
 			fail_msg("row %zu: level %d", i, sampling_choice_level(&choice));
 	}
+}
+
+/* What CFI could not unwind either is no reason to give up the chain. */
+static void
+test_chain_need_not_be_better(void **state)
+{
+	struct sampling_choice choice;
+	struct sample_evidence agreeing = deep;
+
+	(void)state;
+	agreeing.chain = CHAIN_AGREES;
+	sampling_choice_init(&choice, UNWIND_AUTO, CHAIN | SMALL | NORMAL | LARGE, LEVEL_LARGE);
+	while (sampling_choice_level(&choice) == LEVEL_LARGE)
+		add_many(&choice, 1, choice.samples % 20 ? &agreeing : &failed, NULL, 0);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_CHAIN);
+	add_many(&choice, 5000, &shallow, &failed, 20);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_CHAIN);
+	for (uint32_t i = 0; i < 5000 && sampling_choice_level(&choice) == LEVEL_CHAIN; i++)
+		add(&choice, i % 15 ? shallow : failed);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_LARGE);
 }
 
 /* Samples that were in the ring when the level changed say nothing about the new one. */
@@ -235,9 +259,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rules),         cmocka_unit_test(test_chain_is_given_up),
-		cmocka_unit_test(test_old_samples),   cmocka_unit_test(test_no_flapping),
-		cmocka_unit_test(test_hopeless_cuts), cmocka_unit_test(test_comparisons_become_rare),
+		cmocka_unit_test(test_rules),
+		cmocka_unit_test(test_chain_is_given_up),
+		cmocka_unit_test(test_chain_need_not_be_better),
+		cmocka_unit_test(test_old_samples),
+		cmocka_unit_test(test_no_flapping),
+		cmocka_unit_test(test_hopeless_cuts),
+		cmocka_unit_test(test_comparisons_become_rare),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,9 @@ sampling_choice_init(struct sampling_choice *choice, enum unwind_method method, 
 	if (available == LEVEL_BIT(LEVEL_CHAIN))
 		first = LEVEL_CHAIN;
 	*choice = (struct sampling_choice){.available = available, .level = first, .copy_level = first};
+	if (first == LEVEL_CHAIN &&
+	    available != LEVEL_BIT(LEVEL_CHAIN)) /* chosen by a predecessor that died */
+		choice->copy_level = level_first(available & ~LEVEL_BIT(LEVEL_CHAIN));
 }
 
 /* From the normal copy on. A small one costs no more than a chain: following 30 frame pointers takes the
@@ -67,12 +70,6 @@ neighbour(const struct sampling_choice *choice, int direction)
 	return choice->level;
 }
 
-static bool
-is_complete(enum unwind_end end)
-{
-	return end == END_ROOT || end == END_DEPTH;
-}
-
 /* A record holds a little less than LEVEL_LARGE asks for: its own length has 16 bits. */
 static enum sampling_level
 level_of(const struct sample_evidence *evidence)
@@ -85,27 +82,29 @@ level_of(const struct sample_evidence *evidence)
 }
 
 static void
-halve_if_old(uint32_t *whole, uint32_t *part, uint32_t *part_2, uint32_t *part_3)
+forget_half(struct sampling_choice *choice)
 {
-	if (*whole < AGEING_SAMPLES)
-		return;
-	*whole /= 2;
-	*part /= 2;
-	*part_2 /= 2;
-	*part_3 /= 2;
+	if (choice->samples >= AGEING_SAMPLES) {
+		choice->samples /= 2;
+		choice->cut /= 2;
+		choice->rootless /= 2;
+		choice->needed_all /= 2;
+		choice->through_new_code /= 2;
+	}
+	if (choice->compared >= AGEING_SAMPLES) {
+		choice->compared /= 2;
+		choice->differing /= 2;
+	}
 }
 
 static void
 count(struct sampling_choice *choice, const struct sample_evidence *evidence)
 {
-	bool is_chain = choice->level == LEVEL_CHAIN;
-	uint32_t unused = 0;
-
-	halve_if_old(&choice->samples, &choice->incomplete, &choice->needed_all, &choice->through_new_code);
-	halve_if_old(&choice->compared, &choice->differing, &unused, &unused);
+	forget_half(choice);
 	choice->samples_at_level++;
 	choice->samples++;
-	choice->incomplete += is_chain ? !is_complete(evidence->end) : evidence->end == END_COPY_SHORT;
+	choice->cut += evidence->end == END_COPY_SHORT;
+	choice->rootless += evidence->end != END_ROOT && evidence->end != END_DEPTH;
 	choice->needed_all += evidence->stack_used > level_policy(neighbour(choice, -1))->stack_bytes;
 	choice->through_new_code += evidence->through_new_code;
 	choice->compared += evidence->chain != CHAIN_NOT_COMPARED;
@@ -128,14 +127,14 @@ may_use_chain(const struct sampling_choice *choice)
 static bool
 chain_failed(const struct sampling_choice *choice)
 {
-	return exceeds(choice->incomplete, choice->samples, INCOMPLETE_PER_MILLE) ||
+	return exceeds(choice->rootless, choice->samples, choice->rootless_before + INCOMPLETE_PER_MILLE) ||
 	       exceeds(choice->through_new_code, choice->samples, DIFFERING_PER_MILLE);
 }
 
 static enum sampling_level
 best_level(const struct sampling_choice *choice)
 {
-	bool is_cut = exceeds(choice->incomplete, choice->samples, INCOMPLETE_PER_MILLE);
+	bool is_cut = exceeds(choice->cut, choice->samples, INCOMPLETE_PER_MILLE);
 	bool may_go_down = choice->down_moves < DOWN_MOVES_MAX;
 	bool was_patient = choice->samples_at_level >= (uint64_t)DECIDE_SAMPLES
 							       << (PATIENCE_FACTOR_LOG2 * choice->down_moves);
@@ -157,13 +156,15 @@ best_level(const struct sampling_choice *choice)
 static void
 move_to(struct sampling_choice *choice, enum sampling_level level)
 {
+	bool is_cut = exceeds(choice->cut, choice->samples, INCOMPLETE_PER_MILLE);
+	bool goes_down = level < choice->level;
 	struct sampling_choice moved = {
 		.available = choice->available,
 		.level = level,
 		.copy_level = level == LEVEL_CHAIN ? choice->level : level,
-		.down_moves = choice->down_moves + (level < choice->level),
-		.was_cut_above = level < choice->level && choice->level != LEVEL_CHAIN &&
-				 exceeds(choice->incomplete, choice->samples, INCOMPLETE_PER_MILLE),
+		.down_moves = choice->down_moves + goes_down,
+		.was_cut_above = goes_down && is_cut,
+		.rootless_before = choice->rootless * 1000 / choice->samples,
 	};
 
 	*choice = moved;

@@ -33,12 +33,14 @@ struct sampling_choice {
 	uint32_t down_moves;
 	uint64_t samples_at_level; /* since the last move */
 	bool was_cut_above;        /* a larger copy was tried, and cut no fewer stacks */
-	/* Lately, at this level; see ageing in sampling_choice.c. */
-	uint32_t samples, incomplete, needed_all, through_new_code;
+	uint32_t rootless_before;  /* per mille at copy_level: LEVEL_CHAIN need not do better */
+	/* Lately, at this level; see AGEING_SAMPLES. */
+	uint32_t samples, cut, rootless, needed_all, through_new_code;
 	uint32_t compared, differing;
 };
 
-/* `available` has a bit for each level whose events are open, among them `first`, which is in use. */
+/* `available` has a bit for each level whose events are open, among them `first`, which is in use: the first
+ * one, or what was chosen before the unwinder was restarted. */
 void sampling_choice_init(struct sampling_choice *choice, enum unwind_method method, uint32_t available,
 			  enum sampling_level first);
 

@@ -68,12 +68,12 @@ static bool
 add_root_tail(struct chain_walk *walk)
 {
 	const struct frame *callers;
-	size_t count = root_tails_find(walk->tails, walk->program, &walk->frames[walk->count - 1], &callers);
+	int count = root_tails_find(walk->tails, walk->program, &walk->frames[walk->count - 1], &callers);
 
-	if (count == 0 || walk->count + count > UNWIND_MAX_FRAMES)
+	if (count < 0 || walk->count + (size_t)count > UNWIND_MAX_FRAMES)
 		return false;
-	memcpy(walk->frames + walk->count, callers, count * sizeof(*callers));
-	walk->count += count;
+	memcpy(walk->frames + walk->count, callers, (size_t)count * sizeof(*callers));
+	walk->count += (size_t)count;
 	return true;
 }
 

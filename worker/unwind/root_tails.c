@@ -14,32 +14,32 @@ find(struct root_tails *tails, uint32_t program, const struct frame *call)
 }
 
 /* A walk may have got into the start code itself: then what is left of the tail. */
-static size_t
+static int
 callers_in(const struct root_tail *tail, const struct frame *call, const struct frame **ret_callers)
 {
-	size_t first = 0;
+	const struct frame *end = tail->callers + tail->count;
 
-	if (!frame_equals(&tail->call, call))
-		while (first < tail->count && !frame_equals(&tail->callers[first++], call))
-			continue;
-	*ret_callers = tail->callers + first;
-	return tail->count - first;
+	*ret_callers = tail->callers;
+	if (frame_equals(&tail->call, call))
+		return tail->count;
+	while (*ret_callers < end)
+		if (frame_equals((*ret_callers)++, call))
+			return (int)(end - *ret_callers);
+	return -1;
 }
 
-size_t
+int
 root_tails_find(const struct root_tails *tails, uint32_t program, const struct frame *call,
 		const struct frame **ret_callers)
 {
-	size_t count;
-
 	for (size_t i = 0; i < tails->count; i++) {
 		if (tails->tail[i].program != program || tails->tail[i].is_ambiguous)
 			continue;
-		count = callers_in(&tails->tail[i], call, ret_callers);
-		if (count > 0)
+		int count = callers_in(&tails->tail[i], call, ret_callers);
+		if (count >= 0)
 			return count;
 	}
-	return 0;
+	return -1;
 }
 
 static bool
@@ -59,7 +59,7 @@ root_tails_learn(struct root_tails *tails, uint32_t program, const struct frame 
 	size_t caller_count = count - call - 1;
 	struct root_tail *tail;
 
-	if (caller_count == 0 || caller_count > ROOT_TAIL_FRAMES)
+	if (caller_count > ROOT_TAIL_FRAMES)
 		return false;
 	tail = find(tails, program, &frames[call]);
 	if (tail) {

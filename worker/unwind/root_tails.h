@@ -4,7 +4,9 @@
  * A frame pointer chain ends where frame pointers begin: in a program that has them, on a libc that has not,
  * at the return address of main or of a thread's first function. What lies outside of that call is the same
  * each time (__libc_start_main, _start); a walk by CFI has shown it, and it is not guessed for a call that no
- * walk has come through, nor for one that was seen with different callers. */
+ * walk has come through, nor for one that was seen with different callers. Of a call without callers (a
+ * goroutine's goexit: the word above is zero) the chain does not tell that it is the last; that is learnt
+ * too. */
 
 #include "worker/unwind/unwind.h"
 
@@ -30,9 +32,9 @@ struct root_tails {
 bool root_tails_learn(struct root_tails *tails, uint32_t program, const struct frame *frames, size_t count,
 		      size_t call);
 
-/* The callers of this call, and how many; 0: not known, or not always the same. */
-size_t root_tails_find(const struct root_tails *tails, uint32_t program, const struct frame *call,
-		       const struct frame **ret_callers);
+/* The callers of this call, none for a root; -1: not known, or not always the same. */
+int root_tails_find(const struct root_tails *tails, uint32_t program, const struct frame *call,
+		    const struct frame **ret_callers);
 
 static inline bool
 frame_equals(const struct frame *a, const struct frame *b)
