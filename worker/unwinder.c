@@ -248,8 +248,9 @@ drain(struct unwinder_role *role, uint64_t limit_ns)
 
 /* The supervisor hears it first: whatever happens to us then, our successor knows what the events may be. */
 static int
-follow_choice(struct unwinder_role *role, enum sampling_level wanted)
+follow_choice(struct unwinder_role *role)
 {
+	enum sampling_level wanted = sampling_choice_level(&role->collector.walker.choice);
 	struct level_message message = {.level = wanted, .before = role->sampling.level};
 
 	sampling_settle(&role->sampling);
@@ -453,7 +454,7 @@ work(struct unwinder_role *role)
 			if (result < 0)
 				return result;
 		}
-		int result = follow_choice(role, role->sampling.level);
+		int result = follow_choice(role);
 		if (result < 0)
 			return result;
 		timeout_ms = handled > 0                         ? DRAIN_INTERVAL_MS
@@ -485,6 +486,8 @@ unwinder_main(void)
 	read_kernel_counts(&role, &count_ns,
 			   &lost); /* only to learn whether the kernel counts lost samples */
 	sampling_init(&role.sampling, &role.ring_set, role.start.level);
+	sampling_choice_init(&role.collector.walker.choice, (enum unwind_method)role.start.unwind,
+			     role.sampling.available, role.sampling.level);
 	result = channel_send(FD_CONTROL, MESSAGE_READY, NULL, 0, NULL, 0);
 	return result < 0 ? result : work(&role);
 }

@@ -338,10 +338,8 @@ take_journal(struct session *session, struct role_process *role, struct message 
 static void
 describe_level(uint32_t number, char *ret, size_t capacity)
 {
-	const struct level_policy *level = level_policy((enum sampling_level)number);
-
-	snprintf(ret, capacity, "%s%u KB stacks", number == LEVEL_CHAIN ? "frame pointers and " : "",
-		 (level->stack_bytes + 512) / 1024);
+	snprintf(ret, capacity, "%s%u KB", number == LEVEL_CHAIN ? "frame pointers and " : "",
+		 (level_policy((enum sampling_level)number)->stack_bytes + 512) / 1024);
 }
 
 /* Kept for the unwinder's successor. */
@@ -357,7 +355,7 @@ take_level(struct session *session, struct role_process *role, struct message *m
 		return false;
 	describe_level(body->level, now, sizeof(now));
 	describe_level(body->before, before, sizeof(before));
-	log_line(&session->log, LOG_LEVEL_INFORMATIONAL, "sampling: %s (was %s)", now, before);
+	log_line(&session->log, LOG_LEVEL_INFORMATIONAL, "sampling: %s of stack (was %s)", now, before);
 	session->level = body->level;
 	return true;
 }
