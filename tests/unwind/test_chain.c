@@ -4,7 +4,8 @@
  *   0x000  outermost  rip undefined
  *   0x100  plain      CFA = rsp + 16, no frame record
  *   0x200  framed     from 0x204 on CFA = rbp + 16, rbp at CFA - 16
- *   0x300  wide       CFA = rsp + 512, no frame record */
+ *   0x300  wide       CFA = rsp + 512, no frame record
+ *   0x400  borrowed   CFA = rbp + 16, but rbp is the caller's too: not saved there */
 
 #include "tests/unwind/frame_builder.h"
 
@@ -70,6 +71,7 @@ setup(void **state)
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x200, 0x100,
 			  BYTES(0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6));
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x300, 0x100, BYTES(0x0e, 0x80, 4));
+	frame_builder_fde(&f->builder, FRAME_CODE + 0x400, 0x100, BYTES(0x0c, 6, 16));
 	f->image = frame_builder_finish(&f->builder, FRAME_TABLE);
 	f->module = unwind_module_new(f->image, 1);
 	f->unwinder = unwinder_new();
@@ -217,6 +219,12 @@ test_no_record_at_the_cut(void **state)
 	assert_int_equal(f->walk.count, 2);
 	assert_int_equal(splice(f, 80), END_ROOT);
 	assert_true(is_as_whole(f));
+
+	begin(f, CODE(0x420));
+	push_framed(f, FRAMED);
+	push_framed(f, OUTERMOST);
+	assert_int_equal(splice(f, 5), END_COPY_SHORT);
+	assert_int_equal(f->walk.count, 1);
 }
 
 /* Code that uses rbp for something else: the kernel was somewhere, but not here. */
@@ -406,6 +414,30 @@ test_tail_too_long(void **state)
 	assert_int_equal(f->tails.count, 0);
 }
 
+static void
+test_tails_are_compared_whole(void **state)
+{
+	static struct root_tails tails;
+	const struct frame *callers, other = {.address = 99};
+	struct frame frames[ROOT_TAIL_FRAMES + 2] = {{0}};
+
+	(void)state;
+	for (uint64_t i = 0; i < ROOT_TAIL_FRAMES + 2; i++)
+		frames[i].address = i;
+	assert_false(root_tails_learn(&tails, PROGRAM, frames, ROOT_TAIL_FRAMES + 2, 0));
+	assert_true(root_tails_learn(&tails, PROGRAM, frames, ROOT_TAIL_FRAMES + 1, 0));
+	assert_int_equal(root_tails_find(&tails, PROGRAM, &frames[0], &callers), ROOT_TAIL_FRAMES);
+	assert_int_equal(root_tails_find(&tails, PROGRAM, &other, &callers), -1);
+	assert_int_equal(root_tails_find(&tails, PROGRAM + 1, &frames[0], &callers), -1);
+	root_tails_learn(&tails, PROGRAM, frames, 3, 0); /* the same callers, but fewer */
+	assert_int_equal(root_tails_find(&tails, PROGRAM, &frames[0], &callers), -1);
+	for (uint64_t i = 0; i < 2 * ROOT_TAILS_MAX; i++) {
+		frames[0].address = 100 + i;
+		root_tails_learn(&tails, PROGRAM, frames, 2, 0);
+	}
+	assert_int_equal(tails.count, ROOT_TAILS_MAX);
+}
+
 int
 main(void)
 {
@@ -420,6 +452,7 @@ main(void)
 		TEST(test_root_tail),
 		TEST(test_root_without_callers),
 		TEST(test_tail_too_long),
+		TEST(test_tails_are_compared_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
