@@ -27,7 +27,7 @@
 #include <cmocka.h>
 
 enum {
-	SAMPLES = 4000,
+	SAMPLES = 3000,
 	PERIOD_NS = 500000,
 	STACK_BYTES = 32768,
 	RING_BYTES = 16 << 20,
@@ -403,11 +403,17 @@ test_session(void **state)
 	static const struct {
 		const char *program, *argument;
 		enum sampling_level first, expected;
+		uint32_t available;
 	} rows[] = {
-		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_NORMAL, LEVEL_CHAIN},
-		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_CHAIN, LEVEL_CHAIN}, /* after a restart */
-		{PROGRAMS "deep_frame_pointers_gcc", "libc", LEVEL_NORMAL, LEVEL_NORMAL},
-		{PROGRAMS "deep_no_frame_pointers", NULL, LEVEL_NORMAL, LEVEL_NORMAL},
+#define CHAIN_OR_NORMAL (LEVEL_BIT(LEVEL_CHAIN) | LEVEL_BIT(LEVEL_NORMAL))
+		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_NORMAL, LEVEL_CHAIN, CHAIN_OR_NORMAL},
+		/* after a restart: */
+		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_CHAIN, LEVEL_CHAIN, CHAIN_OR_NORMAL},
+		{PROGRAMS "deep_frame_pointers_gcc", "libc", LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
+		{PROGRAMS "deep_frame_pointers_gcc", "mixed", LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
+		{PROGRAMS "deep_frame_pointers_gcc", "deep", LEVEL_SMALL, LEVEL_NORMAL,
+		 LEVEL_BIT(LEVEL_SMALL) | LEVEL_BIT(LEVEL_NORMAL)},
+		{PROGRAMS "deep_no_frame_pointers", NULL, LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
 	};
 	static struct measure m;
 
@@ -416,8 +422,7 @@ test_session(void **state)
 		char *argv[] = {(char *)rows[i].program, (char *)rows[i].argument, NULL};
 
 		m = (struct measure){.is_session = true};
-		sampling_choice_init(&m.walker.choice, UNWIND_AUTO,
-				     LEVEL_BIT(LEVEL_CHAIN) | LEVEL_BIT(LEVEL_NORMAL), rows[i].first);
+		sampling_choice_init(&m.walker.choice, UNWIND_AUTO, rows[i].available, rows[i].first);
 		measure(&m, argv);
 		fprintf(stderr, "%s %s: %lu samples by chain, %lu without root; %lu by CFI, %lu without\n",
 			argv[0], argv[1] ? argv[1] : "", m.samples_at[LEVEL_CHAIN],
