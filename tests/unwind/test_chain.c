@@ -5,7 +5,8 @@
  *   0x100  plain      CFA = rsp + 16, no frame record
  *   0x200  framed     from 0x204 on CFA = rbp + 16, rbp at CFA - 16
  *   0x300  wide       CFA = rsp + 512, no frame record
- *   0x400  borrowed   CFA = rbp + 16, but rbp is the caller's too: not saved there */
+ *   0x400  borrowed   CFA = rbp + 16, but rbp is the caller's too: not saved there
+ *   0x500  malformed */
 
 #include "tests/unwind/frame_builder.h"
 
@@ -72,6 +73,7 @@ setup(void **state)
 			  BYTES(0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6));
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x300, 0x100, BYTES(0x0e, 0x80, 4));
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x400, 0x100, BYTES(0x0c, 6, 16));
+	frame_builder_fde(&f->builder, FRAME_CODE + 0x500, 0x100, BYTES(0x3f));
 	f->image = frame_builder_finish(&f->builder, FRAME_TABLE);
 	f->module = unwind_module_new(f->image, 1);
 	f->unwinder = unwinder_new();
@@ -227,6 +229,26 @@ test_no_record_at_the_cut(void **state)
 	assert_int_equal(f->walk.count, 1);
 }
 
+/* Nor is one left out further up, where the copy does not reach. */
+static void
+test_no_record_beyond_the_cut(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, CODE(0x220));
+	push_framed(f, FRAMED);
+	push_framed(f, CODE(0x120));
+	push_plain(f, FRAMED);
+	push_framed(f, FRAMED);
+	push_framed(f, OUTERMOST);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
+	assert_int_equal(f->walk.count, 3);
+	assert_int_equal(splice(f, 26), END_ROOT);
+	assert_true(is_as_whole(f));
+	assert_int_equal(chain_walk_alone(&f->walk), END_ROOT);
+	assert_int_equal(f->walk.count, f->full.count - 1);
+}
+
 /* Code that uses rbp for something else: the kernel was somewhere, but not here. */
 static void
 test_chain_leads_elsewhere(void **state)
@@ -267,9 +289,10 @@ test_ends(void **state)
 		enum unwind_end end;
 		size_t count;
 	} rows[] = {
-		{OUTERMOST, END_ROOT, 4},      {0, END_ROOT, 3},
-		{FRAMED, END_BAD_CFI, 4},      {NOWHERE, END_UNMAPPED, 3},
-		{LOST + 8, END_UNREADABLE, 4},
+		{OUTERMOST, END_ROOT, 4},         {0, END_ROOT, 3},
+		{FRAMED, END_BAD_CFI, 4},         {NOWHERE, END_UNMAPPED, 3},
+		{LOST + 8, END_UNREADABLE, 4},    {CODE(0x520), END_BAD_CFI, 4},
+		{CODE(0x120), END_COPY_SHORT, 4},
 	};
 	struct fixture *f = *state;
 
@@ -365,7 +388,7 @@ test_root_tail(void **state)
 	struct fixture *f = *state;
 
 	begin_without_records(f, CODE(0x130));
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 	assert_int_equal(f->walk.count, 3);
 	assert_true(learn(f));
 	assert_false(learn(f)); /* no news */
@@ -378,9 +401,9 @@ test_root_tail(void **state)
 
 	begin_without_records(f, CODE(0x140)); /* the same call has other callers: no longer known */
 	assert_false(learn(f));
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 	begin_without_records(f, CODE(0x130));
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 }
 
 /* A stack that ends because the next word is zero: the chain does not show that. */
@@ -393,7 +416,7 @@ test_root_without_callers(void **state)
 	push_framed(f, FRAMED);
 	push_framed(f, CODE(0x120));
 	push_plain(f, 0);
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 	assert_true(learn(f));
 	assert_int_equal(splice(f, 12), END_ROOT);
 	assert_true(is_as_whole(f));
@@ -445,6 +468,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_any_cut_of_a_recursion),
 		TEST(test_no_record_at_the_cut),
+		TEST(test_no_record_beyond_the_cut),
 		TEST(test_chain_leads_elsewhere),
 		TEST(test_ends),
 		TEST(test_cut_chain),
