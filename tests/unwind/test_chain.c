@@ -6,7 +6,8 @@
  *   0x200  framed     from 0x204 on CFA = rbp + 16, rbp at CFA - 16
  *   0x300  wide       CFA = rsp + 512, no frame record
  *   0x400  borrowed   CFA = rbp + 16, but rbp is the caller's too: not saved there
- *   0x500  malformed */
+ *   0x500  malformed
+ *   0x600  pushed     CFA = rsp + 16, rbp at CFA - 16, but it holds something else now */
 
 #include "tests/unwind/frame_builder.h"
 
@@ -74,6 +75,7 @@ setup(void **state)
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x300, 0x100, BYTES(0x0e, 0x80, 4));
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x400, 0x100, BYTES(0x0c, 6, 16));
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x500, 0x100, BYTES(0x3f));
+	frame_builder_fde(&f->builder, FRAME_CODE + 0x600, 0x100, BYTES(0x0e, 16, 0x86, 2));
 	f->image = frame_builder_finish(&f->builder, FRAME_TABLE);
 	f->module = unwind_module_new(f->image, 1);
 	f->unwinder = unwinder_new();
@@ -292,7 +294,8 @@ test_ends(void **state)
 		{OUTERMOST, END_ROOT, 4},         {0, END_ROOT, 3},
 		{FRAMED, END_BAD_CFI, 4},         {NOWHERE, END_UNMAPPED, 3},
 		{LOST + 8, END_UNREADABLE, 4},    {CODE(0x520), END_BAD_CFI, 4},
-		{CODE(0x120), END_COPY_SHORT, 4},
+		{CODE(0x120), END_COPY_SHORT, 4}, {CODE(0x420), END_COPY_SHORT, 4},
+		{CODE(0x620), END_COPY_SHORT, 4},
 	};
 	struct fixture *f = *state;
 
@@ -356,6 +359,23 @@ test_chain_alone(void **state)
 	f->walk.chain_count = 2;
 	assert_int_equal(chain_walk_alone(&f->walk), END_UNMAPPED);
 	assert_int_equal(f->walk.count, 1);
+}
+
+/* Recordings may have chains of any length. */
+static void
+test_chain_longer_than_a_stack(void **state)
+{
+	static uint64_t chain[UNWIND_MAX_FRAMES + 100];
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < UNWIND_MAX_FRAMES + 100; i++)
+		chain[i] = FRAMED;
+	begin(f, CODE(0x220));
+	splice(f, 12);
+	f->walk.chain = chain;
+	f->walk.chain_count = UNWIND_MAX_FRAMES + 100;
+	assert_int_equal(chain_walk_alone(&f->walk), END_COPY_SHORT);
+	assert_int_equal(f->walk.count, UNWIND_MAX_FRAMES);
 }
 
 /* ---- root tails ---- */
@@ -473,6 +493,7 @@ main(void)
 		TEST(test_ends),
 		TEST(test_cut_chain),
 		TEST(test_chain_alone),
+		TEST(test_chain_longer_than_a_stack),
 		TEST(test_root_tail),
 		TEST(test_root_without_callers),
 		TEST(test_tail_too_long),
