@@ -29,17 +29,23 @@ level_first(uint32_t set)
 }
 
 uint32_t
-levels_within(uint32_t set, uint32_t max_stack_bytes)
+level_stack_bytes(enum sampling_level level, uint32_t instead)
+{
+	return instead > 0 ? instead : levels[level].stack_bytes;
+}
+
+uint32_t
+levels_within(uint32_t set, uint32_t instead, uint32_t max_stack_bytes)
 {
 	for (int level = 0; level < LEVEL_COUNT; level++)
-		if (levels[level].stack_bytes > max_stack_bytes)
+		if (level_stack_bytes((enum sampling_level)level, instead) > max_stack_bytes)
 			set &= ~LEVEL_BIT(level);
 	return set;
 }
 
 void
-level_apply(enum sampling_level level, struct perf_event_attr *attributes)
+level_apply(enum sampling_level level, uint32_t instead, struct perf_event_attr *attributes)
 {
-	attributes->sample_stack_user = levels[level].stack_bytes;
+	attributes->sample_stack_user = level_stack_bytes(level, instead);
 	attributes->exclude_callchain_user = level != LEVEL_CHAIN;
 }

@@ -31,8 +31,9 @@ const struct level_policy *level_policy(enum sampling_level level); /* NULL: no 
 /* The one of a set that sampling begins with: the normal one or the largest below it. */
 enum sampling_level level_first(uint32_t levels);
 
-/* Those of a set that copy no more than this. */
-uint32_t levels_within(uint32_t levels, uint32_t max_stack_bytes);
-
+/* `instead`, of these: 0, or the stack that is copied instead of the level's own. */
+uint32_t level_stack_bytes(enum sampling_level level, uint32_t instead);
+/* Those of a set that copy no more than the maximum. */
+uint32_t levels_within(uint32_t levels, uint32_t instead, uint32_t max_stack_bytes);
 /* Makes a sample event of policy/events.c the one of this level. All levels have records of one layout. */
-void level_apply(enum sampling_level level, struct perf_event_attr *attributes);
+void level_apply(enum sampling_level level, uint32_t instead, struct perf_event_attr *attributes);
