@@ -22,7 +22,6 @@ static const struct sample_evidence cut = {.end = END_COPY_SHORT, .stack_used = 
 static const struct sample_evidence failed = {.end = END_BAD_CFI, .stack_used = 100};
 static const struct sample_evidence agrees = {.end = END_ROOT, .stack_used = 20000, .chain = CHAIN_AGREES};
 static const struct sample_evidence differs = {.end = END_ROOT, .stack_used = 20000, .chain = CHAIN_DIFFERS};
-static const struct sample_evidence new_code = {.end = END_ROOT, .through_new_code = true};
 
 /* As sampled at the level in use. */
 static void
@@ -92,8 +91,7 @@ test_rules(void **state)
 		 LEVEL_CHAIN},
 		{"chosen before a restart", UNWIND_AUTO, ALL, LEVEL_CHAIN, 5000, &shallow, NULL, 0,
 		 LEVEL_CHAIN},
-		{"no longer right after it", UNWIND_AUTO, ALL, LEVEL_CHAIN, 201, &new_code, NULL, 0,
-		 LEVEL_NORMAL},
+		{"no longer right after it", UNWIND_AUTO, ALL, LEVEL_CHAIN, 201, &cut, NULL, 0, LEVEL_NORMAL},
 		{"one size was asked for", UNWIND_DWARF, NORMAL, LEVEL_NORMAL, 5000, &shallow, &cut, 2,
 		 LEVEL_NORMAL},
 	};
@@ -126,8 +124,7 @@ at_chain_level(void)
 	return choice;
 }
 
-/* A chain that no longer reaches roots, or meets code that nobody compared, is given up for the copy that
- * was used before. */
+/* A chain that no longer reaches roots is given up for the copy that was used before. */
 static void
 test_chain_is_given_up(void **state)
 {
@@ -136,8 +133,10 @@ test_chain_is_given_up(void **state)
 		uint32_t every;
 		enum sampling_level expected;
 	} rows[] = {
-		{NULL, 0, LEVEL_CHAIN},     {&cut, 101, LEVEL_CHAIN},      {&cut, 50, LEVEL_LARGE},
-		{&failed, 50, LEVEL_LARGE}, {&new_code, 100, LEVEL_LARGE}, {&new_code, 2000, LEVEL_CHAIN},
+		{NULL, 0, LEVEL_CHAIN},
+		{&cut, 101, LEVEL_CHAIN},
+		{&cut, 50, LEVEL_LARGE},
+		{&failed, 50, LEVEL_LARGE},
 	};
 
 	(void)state;

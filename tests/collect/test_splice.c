@@ -6,6 +6,7 @@
 
 #include "tests/unwind/address_space.h"
 #include "worker/collect/chain_check.h"
+#include "worker/collect/sample_walk.h"
 
 #include <errno.h>
 #include <linux/perf_event.h>
@@ -26,7 +27,7 @@
 #include <cmocka.h>
 
 enum {
-	SAMPLES = 4000,
+	SAMPLES = 3000,
 	PERIOD_NS = 500000,
 	STACK_BYTES = 32768,
 	RING_BYTES = 16 << 20,
@@ -53,6 +54,9 @@ struct measure {
 	uint64_t equal, incomplete, wrong;
 	uint64_t chain_equal, chain_incomplete, chain_wrong; /* the chain alone, with known root tails */
 	uint64_t other_chain;                                /* ours over the copy is not the kernel's */
+	uint64_t samples_at[LEVEL_COUNT], rootless_at[LEVEL_COUNT];
+	bool is_session;
+	struct sample_walker walker;
 	uint64_t other_verdict; /* chain_check() thinks otherwise than the splice */
 };
 
@@ -253,6 +257,34 @@ judge(struct measure *m, const struct sample *sample)
 		splice(m, sample, &full, verdict);
 }
 
+/* ---- a session ---- */
+
+/* As if the sample had been taken at the level in use. */
+static void
+add_to_session(struct measure *m, const struct sample *sample)
+{
+	static struct frame frames[UNWIND_MAX_FRAMES];
+	enum sampling_level level = sampling_choice_level(&m->walker.choice);
+	uint32_t bytes = level_policy(level)->stack_bytes;
+	struct chain_walk walk = {.unwinder = m->unwinder,
+				  .lookup = address_space_lookup,
+				  .context = m->space,
+				  .program = 1,
+				  .frames = frames};
+	struct sample_record record = {.has_registers = true,
+				       .registers = sample->registers,
+				       .stack = sample->stack,
+				       .stack_requested = bytes,
+				       .chain = sample->chain,
+				       .chain_count = level == LEVEL_CHAIN ? sample->chain_count : 0};
+
+	if (record.stack.size > bytes)
+		record.stack.size = bytes;
+	m->samples++;
+	m->samples_at[level]++;
+	m->rootless_at[level] += sample_walk(&m->walker, &record, &walk) != END_ROOT;
+}
+
 /* ---- records ---- */
 
 /* { nr, chain[nr] } { abi, registers[17] } { size, stack[size], dyn_size } */
@@ -275,7 +307,10 @@ judge_record(struct measure *m, const uint64_t *body)
 					   .mask = UINT64_MAX,
 					   .sp = sample.registers.value[REGISTER_SP],
 					   .size = bytes[1 + STACK_BYTES / 8]};
-	judge(m, &sample);
+	if (m->is_session)
+		add_to_session(m, &sample);
+	else
+		judge(m, &sample);
 }
 
 static void
@@ -310,6 +345,11 @@ measure(struct measure *m, char **argv)
 			drain(m, m->ring[i].page);
 	}
 	end_program(m);
+}
+
+static void
+print(const struct measure *m, const char *program)
+{
 	uint64_t n = m->equal + m->incomplete + m->wrong;
 	double percent = n ? 100.0 / (double)n : 0;
 	fprintf(stderr,
@@ -317,7 +357,7 @@ measure(struct measure *m, char **argv)
 		"   spliced: %.2f %% equal, %.2f %% incomplete, %.2f %% wrong\n"
 		"   chain alone: %.2f %% equal, %.2f %% incomplete, %.2f %% wrong\n"
 		"   chains over the copy unlike the kernel's: %lu; verdicts unlike the splice: %lu\n",
-		argv[0], m->samples, m->no_root, m->taught, m->tails.count,
+		program, m->samples, m->no_root, m->taught, m->tails.count,
 		(double)m->copy_was_enough * percent, (double)m->equal * percent,
 		(double)m->incomplete * percent, (double)m->wrong * percent, (double)m->chain_equal * percent,
 		(double)m->chain_incomplete * percent, (double)m->chain_wrong * percent, m->other_chain,
@@ -333,6 +373,7 @@ test_any_program(void **state)
 
 	(void)state;
 	measure(&m, measured);
+	print(&m, measured[0]);
 }
 
 static void
@@ -345,6 +386,7 @@ test_frame_pointers(void **state)
 		skip();
 	m = (struct measure){0};
 	measure(&m, argv);
+	print(&m, argv[0]);
 	uint64_t compared = m.equal + m.incomplete + m.wrong;
 	assert_true(compared > SAMPLES / 2);
 	assert_true(m.copy_was_enough < compared); /* or nothing was spliced */
@@ -355,6 +397,47 @@ test_frame_pointers(void **state)
 	assert_int_equal(m.other_verdict, 0);
 }
 
+static void
+test_session(void **state)
+{
+	static const struct {
+		const char *program, *argument;
+		enum sampling_level first, expected;
+		uint32_t available;
+	} rows[] = {
+#define CHAIN_OR_NORMAL (LEVEL_BIT(LEVEL_CHAIN) | LEVEL_BIT(LEVEL_NORMAL))
+		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_NORMAL, LEVEL_CHAIN, CHAIN_OR_NORMAL},
+		/* after a restart: */
+		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_CHAIN, LEVEL_CHAIN, CHAIN_OR_NORMAL},
+		{PROGRAMS "deep_frame_pointers_gcc", "libc", LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
+		{PROGRAMS "deep_frame_pointers_gcc", "mixed", LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
+		{PROGRAMS "deep_frame_pointers_gcc", "deep", LEVEL_SMALL, LEVEL_NORMAL,
+		 LEVEL_BIT(LEVEL_SMALL) | LEVEL_BIT(LEVEL_NORMAL)},
+		{PROGRAMS "deep_no_frame_pointers", NULL, LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
+	};
+	static struct measure m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char *argv[] = {(char *)rows[i].program, (char *)rows[i].argument, NULL};
+
+		m = (struct measure){.is_session = true};
+		sampling_choice_init(&m.walker.choice, UNWIND_AUTO, rows[i].available, rows[i].first);
+		measure(&m, argv);
+		fprintf(stderr, "%s %s: %lu samples by chain, %lu without root; %lu by CFI, %lu without\n",
+			argv[0], argv[1] ? argv[1] : "", m.samples_at[LEVEL_CHAIN],
+			m.rootless_at[LEVEL_CHAIN], m.samples_at[LEVEL_NORMAL], m.rootless_at[LEVEL_NORMAL]);
+		assert_int_equal(sampling_choice_level(&m.walker.choice), rows[i].expected);
+		assert_int_equal(m.walker.choice.down_moves, rows[i].expected == LEVEL_CHAIN);
+		assert_true(m.samples_at[rows[i].expected] > SAMPLES / 2);
+		assert_true(m.samples_at[LEVEL_NORMAL] >=
+			    200); /* all code is compared before it is trusted */
+		if (rows[i].first == LEVEL_NORMAL)
+			assert_true((m.rootless_at[LEVEL_CHAIN] + m.rootless_at[LEVEL_NORMAL]) * 1000 <=
+				    m.samples);
+	}
+}
+
 int
 main(int argc, char **argv)
 {
@@ -362,6 +445,7 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_prestate(test_frame_pointers, (void *)PROGRAMS "deep_frame_pointers_gcc"),
 		cmocka_unit_test_prestate(test_frame_pointers, (void *)PROGRAMS "deep_frame_pointers_clang"),
+		cmocka_unit_test(test_session),
 	};
 
 	measured = argv + 1;

@@ -15,7 +15,7 @@
 #define NOINLINE __attribute__((noinline, noclone))
 #endif
 
-static bool uses_libc;
+static bool uses_libc, is_mixed, is_deep;
 static volatile uint64_t sink;
 
 NOINLINE static uint64_t
@@ -87,14 +87,23 @@ right(unsigned depth, uint64_t a)
 	return descend(depth, local[0]) + work(a);
 }
 
-static uint64_t (*const directions[])(unsigned, uint64_t) = {left, right};
+#ifndef __clang__
+__attribute__((optimize("omit-frame-pointer")))
+#endif
+NOINLINE static uint64_t
+without_record(unsigned depth, uint64_t a)
+{
+	return descend(depth, a) + mix(a);
+}
+
+static uint64_t (*const directions[])(unsigned, uint64_t) = {left, right, without_record};
 
 NOINLINE static uint64_t
 descend(unsigned depth, uint64_t a)
 {
 	if (depth == 0)
 		return work(a) + work(a + 1);
-	return directions[a & 1](depth - 1, mix(a)) + 1;
+	return directions[is_mixed && a % 64 == 0 ? 2 : a & 1](depth - 1, mix(a)) + 1;
 }
 
 static void *
@@ -104,7 +113,7 @@ run(void *unused)
 
 	for (;;) {
 		a = mix(a);
-		sink += descend(5 + (unsigned)(a >> 60) * 2, a);
+		sink += descend(5 + (unsigned)(a >> 60) * 2 + (is_deep ? 100 : 0), a);
 	}
 	return unused;
 }
@@ -113,8 +122,11 @@ int
 main(int argc, char **argv)
 {
 	pthread_t thread;
+	const char *word = argc > 1 ? argv[1] : "";
 
-	uses_libc = argc > 1 && strcmp(argv[1], "libc") == 0;
+	uses_libc = strcmp(word, "libc") == 0;
+	is_mixed = strcmp(word, "mixed") == 0;
+	is_deep = strcmp(word, "deep") == 0;
 	if (pthread_create(&thread, NULL, run, NULL) != 0)
 		return 1;
 	run(NULL);

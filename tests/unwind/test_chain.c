@@ -4,7 +4,10 @@
  *   0x000  outermost  rip undefined
  *   0x100  plain      CFA = rsp + 16, no frame record
  *   0x200  framed     from 0x204 on CFA = rbp + 16, rbp at CFA - 16
- *   0x300  wide       CFA = rsp + 512, no frame record */
+ *   0x300  wide       CFA = rsp + 512, no frame record
+ *   0x400  borrowed   CFA = rbp + 16, but rbp is the caller's too: not saved there
+ *   0x500  malformed
+ *   0x600  pushed     CFA = rsp + 16, rbp at CFA - 16, but it holds something else now */
 
 #include "tests/unwind/frame_builder.h"
 
@@ -70,6 +73,9 @@ setup(void **state)
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x200, 0x100,
 			  BYTES(0x41, 0x0e, 16, 0x86, 2, 0x43, 0x0d, 6));
 	frame_builder_fde(&f->builder, FRAME_CODE + 0x300, 0x100, BYTES(0x0e, 0x80, 4));
+	frame_builder_fde(&f->builder, FRAME_CODE + 0x400, 0x100, BYTES(0x0c, 6, 16));
+	frame_builder_fde(&f->builder, FRAME_CODE + 0x500, 0x100, BYTES(0x3f));
+	frame_builder_fde(&f->builder, FRAME_CODE + 0x600, 0x100, BYTES(0x0e, 16, 0x86, 2));
 	f->image = frame_builder_finish(&f->builder, FRAME_TABLE);
 	f->module = unwind_module_new(f->image, 1);
 	f->unwinder = unwinder_new();
@@ -217,6 +223,32 @@ test_no_record_at_the_cut(void **state)
 	assert_int_equal(f->walk.count, 2);
 	assert_int_equal(splice(f, 80), END_ROOT);
 	assert_true(is_as_whole(f));
+
+	begin(f, CODE(0x420));
+	push_framed(f, FRAMED);
+	push_framed(f, OUTERMOST);
+	assert_int_equal(splice(f, 5), END_COPY_SHORT);
+	assert_int_equal(f->walk.count, 1);
+}
+
+/* Nor is one left out further up, where the copy does not reach. */
+static void
+test_no_record_beyond_the_cut(void **state)
+{
+	struct fixture *f = *state;
+
+	begin(f, CODE(0x220));
+	push_framed(f, FRAMED);
+	push_framed(f, CODE(0x120));
+	push_plain(f, FRAMED);
+	push_framed(f, FRAMED);
+	push_framed(f, OUTERMOST);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
+	assert_int_equal(f->walk.count, 3);
+	assert_int_equal(splice(f, 26), END_ROOT);
+	assert_true(is_as_whole(f));
+	assert_int_equal(chain_walk_alone(&f->walk), END_ROOT);
+	assert_int_equal(f->walk.count, f->full.count - 1);
 }
 
 /* Code that uses rbp for something else: the kernel was somewhere, but not here. */
@@ -259,9 +291,11 @@ test_ends(void **state)
 		enum unwind_end end;
 		size_t count;
 	} rows[] = {
-		{OUTERMOST, END_ROOT, 4},      {0, END_ROOT, 3},
-		{FRAMED, END_BAD_CFI, 4},      {NOWHERE, END_UNMAPPED, 3},
-		{LOST + 8, END_UNREADABLE, 4},
+		{OUTERMOST, END_ROOT, 4},         {0, END_ROOT, 3},
+		{FRAMED, END_BAD_CFI, 4},         {NOWHERE, END_UNMAPPED, 3},
+		{LOST + 8, END_UNREADABLE, 4},    {CODE(0x520), END_BAD_CFI, 4},
+		{CODE(0x120), END_COPY_SHORT, 4}, {CODE(0x420), END_COPY_SHORT, 4},
+		{CODE(0x620), END_COPY_SHORT, 4},
 	};
 	struct fixture *f = *state;
 
@@ -327,6 +361,23 @@ test_chain_alone(void **state)
 	assert_int_equal(f->walk.count, 1);
 }
 
+/* Recordings may have chains of any length. */
+static void
+test_chain_longer_than_a_stack(void **state)
+{
+	static uint64_t chain[UNWIND_MAX_FRAMES + 100];
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < UNWIND_MAX_FRAMES + 100; i++)
+		chain[i] = FRAMED;
+	begin(f, CODE(0x220));
+	splice(f, 12);
+	f->walk.chain = chain;
+	f->walk.chain_count = UNWIND_MAX_FRAMES + 100;
+	assert_int_equal(chain_walk_alone(&f->walk), END_COPY_SHORT);
+	assert_int_equal(f->walk.count, UNWIND_MAX_FRAMES);
+}
+
 /* ---- root tails ---- */
 
 /* framed <- framed <- plain <- plain <- outermost: no records beyond the second, rbp is nothing. */
@@ -357,7 +408,7 @@ test_root_tail(void **state)
 	struct fixture *f = *state;
 
 	begin_without_records(f, CODE(0x130));
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 	assert_int_equal(f->walk.count, 3);
 	assert_true(learn(f));
 	assert_false(learn(f)); /* no news */
@@ -370,9 +421,9 @@ test_root_tail(void **state)
 
 	begin_without_records(f, CODE(0x140)); /* the same call has other callers: no longer known */
 	assert_false(learn(f));
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 	begin_without_records(f, CODE(0x130));
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 }
 
 /* A stack that ends because the next word is zero: the chain does not show that. */
@@ -385,7 +436,7 @@ test_root_without_callers(void **state)
 	push_framed(f, FRAMED);
 	push_framed(f, CODE(0x120));
 	push_plain(f, 0);
-	assert_int_equal(splice(f, 12), END_BAD_CFI);
+	assert_int_equal(splice(f, 12), END_COPY_SHORT);
 	assert_true(learn(f));
 	assert_int_equal(splice(f, 12), END_ROOT);
 	assert_true(is_as_whole(f));
@@ -406,6 +457,30 @@ test_tail_too_long(void **state)
 	assert_int_equal(f->tails.count, 0);
 }
 
+static void
+test_tails_are_compared_whole(void **state)
+{
+	static struct root_tails tails;
+	const struct frame *callers, other = {.address = 99};
+	struct frame frames[ROOT_TAIL_FRAMES + 2] = {{0}};
+
+	(void)state;
+	for (uint64_t i = 0; i < ROOT_TAIL_FRAMES + 2; i++)
+		frames[i].address = i;
+	assert_false(root_tails_learn(&tails, PROGRAM, frames, ROOT_TAIL_FRAMES + 2, 0));
+	assert_true(root_tails_learn(&tails, PROGRAM, frames, ROOT_TAIL_FRAMES + 1, 0));
+	assert_int_equal(root_tails_find(&tails, PROGRAM, &frames[0], &callers), ROOT_TAIL_FRAMES);
+	assert_int_equal(root_tails_find(&tails, PROGRAM, &other, &callers), -1);
+	assert_int_equal(root_tails_find(&tails, PROGRAM + 1, &frames[0], &callers), -1);
+	root_tails_learn(&tails, PROGRAM, frames, 3, 0); /* the same callers, but fewer */
+	assert_int_equal(root_tails_find(&tails, PROGRAM, &frames[0], &callers), -1);
+	for (uint64_t i = 0; i < 2 * ROOT_TAILS_MAX; i++) {
+		frames[0].address = 100 + i;
+		root_tails_learn(&tails, PROGRAM, frames, 2, 0);
+	}
+	assert_int_equal(tails.count, ROOT_TAILS_MAX);
+}
+
 int
 main(void)
 {
@@ -413,13 +488,16 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_any_cut_of_a_recursion),
 		TEST(test_no_record_at_the_cut),
+		TEST(test_no_record_beyond_the_cut),
 		TEST(test_chain_leads_elsewhere),
 		TEST(test_ends),
 		TEST(test_cut_chain),
 		TEST(test_chain_alone),
+		TEST(test_chain_longer_than_a_stack),
 		TEST(test_root_tail),
 		TEST(test_root_without_callers),
 		TEST(test_tail_too_long),
+		TEST(test_tails_are_compared_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

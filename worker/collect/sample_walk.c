@@ -10,35 +10,14 @@ is_complete(enum unwind_end end)
 	return end == END_ROOT || end == END_DEPTH;
 }
 
-/* Frames from `first` on are the chain's. */
-static bool
-is_through_new_code(const struct sample_walker *walker, const struct chain_walk *walk, size_t first)
-{
-	for (size_t i = first; i < walk->count; i++)
-		if (!(walker->compared_files[walk->frames[i].file / 8] >> walk->frames[i].file % 8 & 1))
-			return true;
-	return false;
-}
-
-static void
-remember_files(struct sample_walker *walker, const struct chain_walk *walk)
-{
-	for (size_t i = 0; i < walk->count; i++)
-		walker->compared_files[walk->frames[i].file / 8] |= 1u << walk->frames[i].file % 8;
-}
-
 /* Of a stack that was walked to its root by CFI. One with more frames than are kept has more than a chain. */
 static enum chain_verdict
 compare_with_chain(struct sample_walker *walker, const struct sample_record *sample,
 		   const struct chain_walk *walk, enum unwind_end end)
 {
-	enum chain_verdict verdict = CHAIN_DIFFERS;
-
-	if (end == END_ROOT)
-		verdict = chain_check(walk, &sample->registers, &sample->stack, &walker->tails);
-	if (verdict == CHAIN_AGREES)
-		remember_files(walker, walk);
-	return verdict;
+	if (end != END_ROOT)
+		return CHAIN_DIFFERS;
+	return chain_check(walk, &sample->registers, &sample->stack, &walker->tails);
 }
 
 enum unwind_end
@@ -49,7 +28,6 @@ sample_walk_on(struct sample_walker *walker, const struct sample_record *sample,
 		.stack_bytes = sample->stack_requested,
 		.stack_used = stop->sp - sample->stack.sp,
 	};
-	size_t first = walk->count;
 
 	walk->tails = &walker->tails;
 	walk->chain = sample->chain;
@@ -61,7 +39,6 @@ sample_walk_on(struct sample_walker *walker, const struct sample_record *sample,
 	else if (is_complete(end) && sampling_choice_asks_chain(&walker->choice))
 		evidence.chain = compare_with_chain(walker, sample, walk, end);
 	evidence.end = end;
-	evidence.through_new_code = is_through_new_code(walker, walk, first);
 	if (walker->choice.available)
 		sampling_choice_add(&walker->choice, &evidence);
 	return end;

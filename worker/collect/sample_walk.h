@@ -4,13 +4,11 @@
 
 #include "worker/collect/sampling_choice.h"
 #include "worker/perf/record.h"
-#include "worker/process/mapped_files.h"
 #include "worker/unwind/chain.h"
 
 struct sample_walker {
 	struct sampling_choice choice; /* nothing is chosen until sampling_choice_init() */
 	struct root_tails tails;
-	uint8_t compared_files[MAPPED_FILES_MAX / 8 + 1]; /* bit per number: a chain led through it rightly */
 };
 
 /* `walk` comes with unwinder, lookup, context, program and room for frames. *ret_end as unwinder_walk(). */

@@ -89,7 +89,6 @@ forget_half(struct sampling_choice *choice)
 		choice->cut /= 2;
 		choice->rootless /= 2;
 		choice->needed_all /= 2;
-		choice->through_new_code /= 2;
 	}
 	if (choice->compared >= AGEING_SAMPLES) {
 		choice->compared /= 2;
@@ -106,7 +105,6 @@ count(struct sampling_choice *choice, const struct sample_evidence *evidence)
 	choice->cut += evidence->end == END_COPY_SHORT;
 	choice->rootless += evidence->end != END_ROOT && evidence->end != END_DEPTH;
 	choice->needed_all += evidence->stack_used > level_policy(neighbour(choice, -1))->stack_bytes;
-	choice->through_new_code += evidence->through_new_code;
 	choice->compared += evidence->chain != CHAIN_NOT_COMPARED;
 	choice->differing += evidence->chain == CHAIN_DIFFERS;
 }
@@ -127,8 +125,7 @@ may_use_chain(const struct sampling_choice *choice)
 static bool
 chain_failed(const struct sampling_choice *choice)
 {
-	return exceeds(choice->rootless, choice->samples, choice->rootless_before + INCOMPLETE_PER_MILLE) ||
-	       exceeds(choice->through_new_code, choice->samples, DIFFERING_PER_MILLE);
+	return exceeds(choice->rootless, choice->samples, choice->rootless_before + INCOMPLETE_PER_MILLE);
 }
 
 static enum sampling_level

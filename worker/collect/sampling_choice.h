@@ -21,9 +21,6 @@ struct sample_evidence {
 	enum unwind_end end;
 	uint64_t stack_used; /* bytes between the leaf's sp and that of the outermost frame found */
 	enum chain_verdict chain;
-	/* At LEVEL_CHAIN: led through a file of which nothing is known yet; it may be one without frame
-	 * pointers, whose callers a chain leaves out without a trace. */
-	bool through_new_code;
 };
 
 struct sampling_choice {
@@ -35,7 +32,7 @@ struct sampling_choice {
 	bool was_cut_above;        /* a larger copy was tried, and cut no fewer stacks */
 	uint32_t rootless_before;  /* per mille at copy_level: LEVEL_CHAIN need not do better */
 	/* Lately, at this level; see AGEING_SAMPLES. */
-	uint32_t samples, cut, rootless, needed_all, through_new_code;
+	uint32_t samples, cut, rootless, needed_all;
 	uint32_t compared, differing;
 };
 

@@ -77,50 +77,72 @@ add_root_tail(struct chain_walk *walk)
 	return true;
 }
 
-/* Nobody says why the kernel stopped: the outermost frame must. */
-static enum unwind_end
-judge_end(const struct chain_walk *walk, const struct code_place *outermost)
+/* The rule of a frame that the walk has got to, within what one walk may read. */
+static struct rule
+rule_at(struct chain_walk *walk, const struct code_place *place)
 {
-	if (unwinder_rule_at(walk->unwinder, outermost).kind == RULE_END)
-		return END_ROOT;
+	return unwinder_rule_at(walk->unwinder, place, &walk->cfi_bytes_left);
+}
+
+/* Why a walk cannot go on from a frame whose rule does not point to the record the kernel read. */
+static enum unwind_end
+end_at_rule(struct rule rule)
+{
+	switch (rule.kind) {
+	case RULE_BAD:
+		return END_BAD_CFI;
+	case RULE_UNREADABLE:
+		return END_UNREADABLE;
+	default:
+		return END_COPY_SHORT;
+	}
+}
+
+/* The kernel stopped, and does not say why. */
+static enum unwind_end
+end_of_chain(const struct chain_walk *walk, const struct code_place *outermost)
+{
 	if (walk->chain_count >= KERNEL_CHAIN_MAX || walk->chain_count == 1)
 		return END_COPY_SHORT; /* it was cut, or is none */
 	return outermost->kind == CODE_UNREADABLE ? END_UNREADABLE : END_BAD_CFI;
 }
 
+/* `checked`: on from a frame only where its own rule says that its caller is the next entry. */
 static enum unwind_end
-add_entries(struct chain_walk *walk, size_t first, struct code_place *outermost)
+add_entries(struct chain_walk *walk, size_t first, bool checked)
 {
+	struct code_place place = {.kind = CODE_UNMAPPED};
+
 	for (size_t number = first; number < walk->chain_count; number++) {
-		struct code_place place;
+		bool is_leaf = walk->count == 0;
 
 		if (walk->count == UNWIND_MAX_FRAMES)
 			return END_COPY_SHORT;
-		if (walk->chain[number] == 0 && number > 0)
+		if (walk->chain[number] == 0 && !is_leaf)
 			return END_ROOT;
 		look_up(walk, number, &place);
-		if (place.kind == CODE_UNMAPPED && walk->count > 0) {
-			enum unwind_end end = judge_end(walk, outermost);
-
-			return end == END_ROOT ? END_ROOT : END_UNMAPPED;
-		}
-		*outermost = place;
+		if (place.kind == CODE_UNMAPPED && !is_leaf)
+			return END_UNMAPPED;
 		walk->frames[walk->count++] = frame_at(&place);
-		if (number > 0 && add_root_tail(walk))
+		if (!is_leaf && add_root_tail(walk))
 			return END_ROOT;
+		struct rule rule = rule_at(walk, &place);
+		if (rule.kind == RULE_END)
+			return END_ROOT;
+		if (checked && !rule_leads_by_fp(rule))
+			return end_at_rule(rule);
 	}
-	return judge_end(walk, outermost);
+	return end_of_chain(walk, &place);
 }
 
 enum unwind_end
 chain_walk_alone(struct chain_walk *walk)
 {
-	struct code_place outermost = {.kind = CODE_UNMAPPED};
-
 	walk->count = 0;
+	walk->cfi_bytes_left = CFI_BYTES_PER_WALK;
 	if (walk->chain_count == 0)
 		return END_ROOT; /* a moment of the kernel's own: no user space, no frame that is missing */
-	return add_entries(walk, 0, &outermost);
+	return add_entries(walk, 0, /* checked= */ false);
 }
 
 enum unwind_end
@@ -130,17 +152,18 @@ chain_walk_on(struct chain_walk *walk, const struct user_registers *registers, c
 	struct code_place outermost;
 	size_t first;
 
+	walk->cfi_bytes_left = CFI_BYTES_PER_WALK;
 	if (walk->count > 1 && add_root_tail(walk))
 		return END_ROOT;
 	if (!stop->fp_known || walk->count >= UNWIND_MAX_FRAMES)
 		return END_COPY_SHORT;
 	walk->lookup(walk->context, stop->pc, &outermost);
-	if (!rule_has_record_at_fp(unwinder_rule_at(walk->unwinder, &outermost), stop->sp, stop->fp))
+	if (!rule_has_record_at_fp(rule_at(walk, &outermost), stop->sp, stop->fp))
 		return END_COPY_SHORT;
 	first = entry_behind(walk, registers->value[REGISTER_FP], stack, stop->fp);
 	if (first == 0)
 		return END_COPY_SHORT;
-	return add_entries(walk, first, &outermost);
+	return add_entries(walk, first, /* checked= */ true);
 }
 
 bool

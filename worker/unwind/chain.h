@@ -5,7 +5,9 @@
  * says nothing of how it ended. With the leaf's registers and a small copy of its stack, CFI walks as far as
  * the copy reaches; the chain goes on from there, provided that both are at the same frame: the walk's frame
  * pointer is one the kernel followed, and the frame's own rule says that its caller is found there. Where
- * they do not meet, what CFI found is all there is. */
+ * they do not meet, what CFI found is all there is. The same is asked of each frame that the chain adds: the
+ * caller of one without a frame record is never left out silently, the stack ends there instead
+ * (END_COPY_SHORT). */
 
 #include "worker/unwind/root_tails.h"
 #include "worker/unwind/unwind.h"
@@ -23,9 +25,10 @@ struct chain_walk {
 	size_t chain_count;
 	struct frame *frames; /* room for UNWIND_MAX_FRAMES */
 	size_t count;
+	size_t cfi_bytes_left; /* of chain_walk_*() */
 };
 
-/* All of the chain: nothing was copied. */
+/* All of the chain: nothing was copied. It is taken as it is, callers left out and all. */
 enum unwind_end chain_walk_alone(struct chain_walk *walk);
 
 /* Goes on after a walk of walk->frames that ended with END_COPY_SHORT at `stop`. END_ROOT only where the

@@ -19,9 +19,6 @@
 /* More frames than the largest copy has words: a walk that gets here takes no step from memory. */
 #define WALK_MAX_FRAMES 10000
 
-/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
-#define CFI_BYTES_PER_WALK (512u << 10)
-
 struct unwinder {
 	struct pc_cache *cache;
 	struct cfi_scratch scratch;
@@ -319,12 +316,15 @@ unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
 }
 
 struct rule
-unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place)
+unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place, size_t *cfi_bytes_left)
 {
 	struct walk w = {.unwinder = unwinder};
+	struct rule rule;
 
 	if (place->kind != CODE_MODULE && place->kind != CODE_ANONYMOUS)
 		return (struct rule){.kind = RULE_UNREADABLE};
-	unwinder->scratch.budget = CFI_BYTES_PER_WALK;
-	return find_rule(&w, place);
+	unwinder->scratch.budget = *cfi_bytes_left;
+	rule = find_rule(&w, place);
+	*cfi_bytes_left = unwinder->scratch.budget;
+	return rule;
 }

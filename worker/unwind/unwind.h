@@ -90,8 +90,13 @@ enum unwind_end unwinder_walk_to(struct unwinder *unwinder, const struct user_re
 				 const struct stack_view *stack, code_lookup *lookup, void *context,
 				 struct frame *frames, size_t *ret_count, struct walk_stop *ret_stop);
 
-/* What unwinding does at a place that a lookup answered; RULE_UNREADABLE where no rule can be read. */
-struct rule unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place);
+/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
+#define CFI_BYTES_PER_WALK (512u << 10)
+
+/* What unwinding does at a place that a lookup answered; RULE_UNREADABLE where no rule can be read. What it
+ * costs is taken off *cfi_bytes_left. */
+struct rule unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place,
+			     size_t *cfi_bytes_left);
 
 /* One ELF file's unwind tables (.eh_frame_hdr, .eh_frame). The image is borrowed and outlives the module;
  * nothing is read until a PC needs it. `id` (non-zero, never reused, even after a free) keys the PC cache, so

@@ -59,6 +59,14 @@ rule_has_record_at_fp(struct rule rule, uint64_t sp, uint64_t fp)
 	return rule.kind == RULE_GAP;
 }
 
+/* The same where sp is not known; as in rule_without_sp(). */
+static inline bool
+rule_leads_by_fp(struct rule rule)
+{
+	return rule.kind == RULE_GAP ||
+	       ((rule.kind == RULE_SP || rule.kind == RULE_FP) && rule.saved == SAVED_RECORD);
+}
+
 /* One frame. `lr` means something only while the frame is an interrupted one. */
 struct position {
 	uint64_t pc, sp, fp, lr;

@@ -42,6 +42,14 @@ rule_has_record_at_fp(struct rule rule, uint64_t sp, uint64_t fp)
 	return rule.kind == RULE_GAP;
 }
 
+/* The same where sp is not known: what a compiler that keeps frame pointers writes. */
+static inline bool
+rule_leads_by_fp(struct rule rule)
+{
+	return rule.kind == RULE_GAP ||
+	       (rule.kind == RULE_FP && rule.fp_words == -2 && rule.cfa_offset == 16);
+}
+
 /* {pc, sp, fp} of one frame. */
 struct position {
 	uint64_t pc, sp, fp;
