@@ -9,6 +9,9 @@
 #define STACK_MAX_BYTES 65528     /* perf_event_attr.sample_stack_user: below 65535, a multiple of 8 */
 #define STACK_DEFAULT_BYTES 32768 /* holds 99 % of the stacks of C, C++, Python and node programs */
 
+/* Descriptors that other levels of sampling leave to channels and to files of the target. */
+#define FILES_BESIDE_EVENTS 256
+
 /* A sample ring holds what one busy CPU produces in this time: long enough for the unwinder to get a CPU
  * on a loaded machine, short enough that mapping it does not delay the target. */
 #define SAMPLE_RING_MS 125

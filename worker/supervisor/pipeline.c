@@ -78,6 +78,8 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 	sum->restarts += part->restarts;
 	for (size_t i = 0; i < ENDINGS; i++)
 		sum->ending[i] += part->ending[i];
+	for (size_t i = 0; i < SAMPLING_LEVELS; i++)
+		sum->level[i] += part->level[i];
 	sum->cpu_time_ns += part->cpu_time_ns;
 	sum->kernel_count_ns += part->kernel_count_ns;
 }

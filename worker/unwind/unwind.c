@@ -20,9 +20,6 @@
 /* More frames than the largest copy has words: a walk that gets here takes no step from memory. */
 #define WALK_MAX_FRAMES 10000
 
-/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
-#define CFI_BYTES_PER_WALK (512u << 10)
-
 struct unwinder {
 	struct pc_cache *cache;
 	struct cfi_scratch scratch;
@@ -243,8 +240,10 @@ walk_frames(struct walk *w, bool exact)
 		struct rule rule;
 		enum step step;
 
-		if (!enter_frame(w, at.pc - !interrupted, &place))
+		if (!enter_frame(w, at.pc - !interrupted, &place)) {
+			position_store(&at, &w->state.registers); /* for report_stop() */
 			return STEP_ENDED;
+		}
 		stack_view_read_ahead(w->state.stack, at.sp, &asked);
 		rule = find_rule(w, &place);
 		if (!exact && __builtin_expect(position_step(&at, w->state.stack, rule, interrupted), 1)) {
@@ -277,10 +276,23 @@ start(struct walk *w, const struct user_registers *registers, const struct stack
 	w->state.registers.known = ALL_REGISTERS;
 }
 
+static void
+report_stop(const struct walk *w, struct walk_stop *ret)
+{
+	const struct register_file *registers = &w->state.registers;
+
+	*ret = (struct walk_stop){
+		.pc = registers->value[REGISTER_PC] - !w->state.interrupted,
+		.sp = registers->value[REGISTER_SP],
+		.fp = registers->value[REGISTER_FP],
+		.fp_known = register_is_known(registers, REGISTER_FP),
+	};
+}
+
 enum unwind_end
-unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
-	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
-	      size_t *ret_count)
+unwinder_walk_to(struct unwinder *unwinder, const struct user_registers *registers,
+		 const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+		 size_t *ret_count, struct walk_stop *ret_stop)
 {
 	struct walk w = {.unwinder = unwinder, .lookup = lookup, .context = context, .frames = frames};
 
@@ -291,6 +303,31 @@ unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
 		if (walk_frames(&w, /* exact= */ true) == STEP_NEEDS_REGISTERS)
 			w.state.end = END_BAD_CFI; /* CFI asks for a register that no caller can have */
 	}
+	report_stop(&w, ret_stop);
 	*ret_count = finish_frames(&w);
 	return w.state.end;
+}
+
+enum unwind_end
+unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
+	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+	      size_t *ret_count)
+{
+	struct walk_stop stop;
+
+	return unwinder_walk_to(unwinder, registers, stack, lookup, context, frames, ret_count, &stop);
+}
+
+struct rule
+unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place, size_t *cfi_bytes_left)
+{
+	struct walk w = {.unwinder = unwinder};
+	struct rule rule;
+
+	if (place->kind != CODE_MODULE && place->kind != CODE_ANONYMOUS)
+		return (struct rule){.kind = RULE_UNREADABLE};
+	unwinder->scratch.budget = *cfi_bytes_left;
+	rule = find_rule(&w, place);
+	*cfi_bytes_left = unwinder->scratch.budget;
+	return rule;
 }

@@ -78,6 +78,26 @@ enum unwind_end unwinder_walk(struct unwinder *unwinder, const struct user_regis
 			      const struct stack_view *stack, code_lookup *lookup, void *context,
 			      struct frame *frames, size_t *ret_count);
 
+/* The outermost frame of a walk: what would be needed to go on from there. */
+struct walk_stop {
+	uint64_t pc; /* minus 1 for a return address */
+	uint64_t sp, fp;
+	bool fp_known;
+};
+
+/* The same, and where it stopped. */
+enum unwind_end unwinder_walk_to(struct unwinder *unwinder, const struct user_registers *registers,
+				 const struct stack_view *stack, code_lookup *lookup, void *context,
+				 struct frame *frames, size_t *ret_count, struct walk_stop *ret_stop);
+
+/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
+#define CFI_BYTES_PER_WALK (512u << 10)
+
+/* What unwinding does at a place that a lookup answered; RULE_UNREADABLE where no rule can be read. What it
+ * costs is taken off *cfi_bytes_left. */
+struct rule unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place,
+			     size_t *cfi_bytes_left);
+
 /* One ELF file's unwind tables (.eh_frame_hdr, .eh_frame). The image is borrowed and outlives the module;
  * nothing is read until a PC needs it. `id` (non-zero, never reused, even after a free) keys the PC cache, so
  * all processes that map the file share its entries; ids from 2^24 on work but are not cached. A module is

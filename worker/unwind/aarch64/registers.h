@@ -39,6 +39,9 @@ enum {
  * pointer alone does not tell the caller's sp. */
 #define FRAME_RECORD_IS_TOP 0
 
+/* How perf's frame pointer chain is followed: arm64's kernel wants records aligned, each above the last. */
+#define KERNEL_CHAIN_ONLY_UP 1
+
 /* The address a saved return address means. Pointer authentication signs it in the bits above the address
  * space; without a hint to mmap, Linux maps nothing beyond 48 bits. */
 static inline uint64_t

@@ -48,6 +48,9 @@ enum {
 /* [fp] and [fp + 8] are all that a frame pointer leads to: behind them lies the caller's stack. */
 #define FRAME_RECORD_IS_TOP 1
 
+/* How perf's frame pointer chain is followed: x86's kernel reads whatever it can. */
+#define KERNEL_CHAIN_ONLY_UP 0
+
 /* The address a saved return address means. */
 static inline uint64_t
 return_target(uint64_t saved)
