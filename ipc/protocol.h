@@ -11,7 +11,7 @@
  *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE
  *                     supervisor <- role      READY, PROFILE, WRITTEN, LEVEL, JOURNAL (a memfd that
  *                                             replaces START's)
- *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN
+ *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG
  *                     role <- supervisor      OPENED
  *   wait channel      waiting parent -> supervisor  TARGET_ENDED
  *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
@@ -61,6 +61,7 @@ enum message_kind {
 	MESSAGE_WRITTEN,
 	MESSAGE_OPEN_MAPPING,
 	MESSAGE_OPEN_KNOWN,
+	MESSAGE_OPEN_DEBUG,
 	MESSAGE_OPENED,
 	MESSAGE_TARGET_ENDED,
 	MESSAGE_SUMMARY,
@@ -194,15 +195,30 @@ struct open_mapping {
 	uint8_t build_id[MAX_BUILD_ID];
 	char path[MAX_PATH_BYTES];
 };
-/* OPEN_KNOWN: a file that was opened before for a mapping; nothing else is ever opened for the symbolizer. */
+/* OPEN_KNOWN: a file that was opened before for a mapping. */
 struct open_known {
 	char path[MAX_PATH_BYTES];
 	char build_id[2 * MAX_BUILD_ID + 1]; /* lower-case hex or "" */
 };
+/* OPEN_DEBUG: a separate debug file of a file that was opened before for a mapping; with OPEN_KNOWN all that
+ * is ever opened for the symbolizer. */
+enum debug_way {
+	DEBUG_BY_BUILD_ID, /* name: lower-case hex; in the folder of build ids */
+	DEBUG_BY_LINK, /* name: of a file beside the module, in its .debug, or in the debug folder's copy */
+	DEBUG_BY_DWZ,  /* name: what follows ".dwz/" in .gnu_debugaltlink; in the debug folder's .dwz */
+	DEBUG_WAYS,
+};
+#define DEBUG_NAME_MAX 256
+struct open_debug {
+	struct open_known module;
+	uint32_t way;
+	uint32_t first_candidate; /* as in open_mapping */
+	char name[DEBUG_NAME_MAX];
+};
 /* OPENED: error 0 comes with exactly one descriptor. */
 struct opened {
 	int32_t error;
-	uint32_t candidate; /* OPEN_MAPPING: which of the places it may be found at */
+	uint32_t candidate; /* OPEN_MAPPING, OPEN_DEBUG: which of the places it may be found at */
 };
 
 /* SUMMARY: what the closing line says. */
@@ -232,5 +248,6 @@ struct worker_config {
 };
 
 _Static_assert(sizeof(struct open_mapping) <= MESSAGE_MAX_BODY, "fits one message");
+_Static_assert(sizeof(struct open_debug) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct rings_message) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct summary_message) <= MESSAGE_MAX_BODY, "fits one message");

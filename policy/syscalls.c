@@ -98,6 +98,7 @@ static const struct syscall_rule supervisor[] = {
 	/* broker: the only role that opens files, read-only, as the caller */
 	{"openat", VERDICT_ALLOW, "files of the target, /proc; only to read",
 	 ARGUMENT(2, OPEN_TO_WRITE, O_RDONLY)},
+	{"newfstatat", VERDICT_ALLOW, "which mount namespace is a process in"},
 	{"faccessat", VERDICT_ALLOW, "did our installed programs lose their mode"},
 	{"sendto", VERDICT_ALLOW, "one line to the syslog socket it was given"},
 	{"ioctl", VERDICT_ALLOW, "stop sampling", ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_DISABLE)},

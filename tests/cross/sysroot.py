@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import kernels  # pylint: disable=wrong-import-position
 
 # the libraries of scripts/setup; apt adds what they need
-PACKAGES = ("libc6-dev", "libcap-dev", "libseccomp-dev", "libdw-dev", "libelf-dev", "libiberty-dev",
+PACKAGES = ("libc6-dev", "libcap-dev", "libseccomp-dev", "libdw-dev", "libelf-dev", "libiberty-dev", "liblzma-dev",
             "libprotobuf-c-dev", "zlib1g-dev", "libzstd-dev", "libjansson-dev", "uthash-dev")
 DONE = ".complete"
 

@@ -6,6 +6,7 @@
 #include "ipc/fd.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/folder.h"
+#include "worker/supervisor/views.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -25,6 +26,8 @@ static struct test_folder folder;
 static struct broker *broker;
 static uint32_t found_at; /* the candidate of the last answer */
 static size_t descriptors_before;
+#define OURS \
+	(descriptors_before + 2) /* the test's folder, and the target's root: it is another one than ours */
 
 static int
 start(void **state)
@@ -347,7 +350,7 @@ test_asked_again_after_replacement(void **state)
 	expect_content(open_mapping("/a", inode[0], 0), "first");
 	expect_content(open_mapping("/a", inode[1], 0), "second");
 	expect_content(open_mapping("/a", 0, 3), "third");
-	assert_int_equal(count_descriptors(), descriptors_before + 1 + 3); /* none was opened twice */
+	assert_int_equal(count_descriptors(), OURS + 3); /* none was opened twice */
 
 	/* an inode number means nothing without its device */
 	elsewhere = request_for("/a", inode[0], 0);
@@ -423,7 +426,7 @@ test_least_recently_used_goes(void **state)
 		assert_true(open_mapping(path, 0, 1) >= 0);
 	}
 	strcpy(known, HEX_1);
-	assert_int_equal(count_descriptors(), descriptors_before + 1 + BROKER_MAX_FILES);
+	assert_int_equal(count_descriptors(), OURS + BROKER_MAX_FILES);
 	expect_content(open_known("/f0", known), "f0"); /* used: /f1 is now the oldest */
 	snprintf(path, sizeof(path), "/f%u", BROKER_MAX_FILES);
 	expect_content(open_mapping(path, 0, 1), "f0");
@@ -435,7 +438,193 @@ test_least_recently_used_goes(void **state)
 	assert_int_equal(open_known("/f3", known), -ENOENT);
 	expect_content(open_known("/f2", known), "f0");
 	expect_content(open_known("/f4", known), "f0");
-	assert_int_equal(count_descriptors(), descriptors_before + 1 + BROKER_MAX_FILES);
+	assert_int_equal(count_descriptors(), OURS + BROKER_MAX_FILES);
+}
+
+/* ---- debug files ---- */
+
+#define ID "abcdef0123456789abcdef0123456789abcdef01"
+#define ID_PATH ".build-id/ab/cdef0123456789abcdef0123456789abcdef01.debug"
+
+static struct open_debug
+debug_request(const char *module, enum debug_way way, const char *name)
+{
+	struct open_debug request = {.way = way};
+
+	strcpy(request.module.path, module);
+	strcpy(request.module.build_id, HEX_1);
+	strcpy(request.name, name);
+	return request;
+}
+
+static int
+open_debug(const char *module, enum debug_way way, const char *name)
+{
+	struct open_debug request = debug_request(module, way, name);
+
+	return broker_open_debug(broker, &request, &found_at);
+}
+
+/* The descriptor is the caller's. */
+static void
+expect_debug(const char *module, enum debug_way way, const char *name, const char *text)
+{
+	OWNED_FD fd = open_debug(module, way, name);
+
+	expect_content(fd, text);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+}
+
+#define DEBUG "77/root/usr/lib/debug/"
+
+static void
+test_debug_files(void **state)
+{
+	struct open_debug request;
+
+	(void)state;
+	put_elf("77/root/opt/svc", "module");
+	put_elf(DEBUG ID_PATH, "by id");
+	put_elf(DEBUG ".dwz/shared", "dwz");
+	put_elf(DEBUG ".dwz/x86_64-linux-gnu/shared", "dwz of the architecture");
+	put_elf("77/root/opt/svc.debug", "beside");
+	assert_int_equal(open_debug("/opt/svc", DEBUG_BY_BUILD_ID, ID), -ENOENT); /* nobody mapped it yet */
+	assert_true(open_mapping("/opt/svc", 0, 1) >= 0);
+	size_t before = count_descriptors();
+	expect_debug("/opt/svc", DEBUG_BY_BUILD_ID, ID, "by id");
+	expect_debug("/opt/svc", DEBUG_BY_DWZ, "shared", "dwz");
+	expect_debug("/opt/svc", DEBUG_BY_DWZ, "x86_64-linux-gnu/shared", "dwz of the architecture");
+	expect_debug("/opt/svc", DEBUG_BY_LINK, "svc.debug", "beside");
+	put_elf("77/root/opt/.debug/svc.debug", "below");
+	put_elf(DEBUG "opt/svc.debug", "copy");
+	request = debug_request("/opt/svc", DEBUG_BY_LINK, "svc.debug");
+	for (uint32_t i = 0; i < 3; i++) {
+		static const char *const texts[] = {"beside", "below", "copy"};
+		OWNED_FD fd = broker_open_debug(broker, &request, &found_at);
+
+		expect_content(fd, texts[i]);
+		assert_int_equal(found_at, i);
+		request.first_candidate = i + 1;
+	}
+	assert_int_equal(broker_open_debug(broker, &request, &found_at), -ENOENT);
+	request.first_candidate = UINT32_MAX;
+	assert_int_equal(broker_open_debug(broker, &request, &found_at), -ENOENT);
+	assert_int_equal(count_descriptors(), before);
+}
+
+/* Names that lead elsewhere, and files that are no debug files. */
+static void
+test_debug_path_tricks(void **state)
+{
+	static const struct {
+		enum debug_way way;
+		const char *name;
+	} tricks[] = {
+		{DEBUG_BY_LINK, ""},
+		{DEBUG_BY_LINK, "."},
+		{DEBUG_BY_LINK, ".."},
+		{DEBUG_BY_LINK, "../secret"},
+		{DEBUG_BY_LINK, "/secret"},
+		{DEBUG_BY_LINK, "folder/secret"},
+		{DEBUG_BY_LINK, "link"},
+		{DEBUG_BY_LINK, "text"},
+		{DEBUG_BY_LINK, "fifo"},
+		{DEBUG_BY_LINK, "folder"},
+		{DEBUG_BY_DWZ, ""},
+		{DEBUG_BY_DWZ, "../secret"},
+		{DEBUG_BY_DWZ, "a/.."},
+		{DEBUG_BY_DWZ, "a/b/secret"},
+		{DEBUG_BY_DWZ, "up/secret"},
+		{DEBUG_BY_DWZ, "/secret"},
+		{DEBUG_BY_BUILD_ID, ""},
+		{DEBUG_BY_BUILD_ID, "ab"},
+		{DEBUG_BY_BUILD_ID, "../../secret"},
+		{DEBUG_BY_BUILD_ID, "ABCDEF"},
+		{DEBUG_BY_BUILD_ID, "ab/../secret"},
+		{DEBUG_BY_BUILD_ID, "ee00"}, /* a link */
+		{DEBUG_WAYS, "secret"},
+		{0xffffffff, "secret"},
+	};
+
+	(void)state;
+	put_elf("77/root/opt/svc", "module");
+	put_elf("77/root/secret", "x");
+	put_elf("77/root/opt/folder/secret", "x");
+	put_elf(DEBUG "secret", "x");
+	put_elf(DEBUG ".dwz/a/b/secret", "x");
+	put_elf(DEBUG ".build-id/ee/01.debug", "x");
+	test_folder_put(&folder, "77/root/opt/text", "root:x:0:0");
+	assert_int_equal(mkfifoat(folder.fd, "77/root/opt/fifo", 0600), 0);
+	assert_int_equal(symlinkat("../secret", folder.fd, "77/root/opt/link"), 0);
+	assert_int_equal(symlinkat("..", folder.fd, DEBUG ".dwz/up"), 0);
+	assert_int_equal(symlinkat("01.debug", folder.fd, DEBUG ".build-id/ee/00.debug"), 0);
+	assert_true(open_mapping("/opt/svc", 0, 1) >= 0);
+	size_t before = count_descriptors();
+	for (size_t i = 0; i < sizeof(tricks) / sizeof(tricks[0]); i++)
+		assert_true(open_debug("/opt/svc", tricks[i].way, tricks[i].name) < 0);
+
+	/* strings that do not end; and only for what was mapped */
+	struct open_debug request = debug_request("/opt/svc", DEBUG_BY_LINK, "folder");
+	memset(request.name, 'a', sizeof(request.name));
+	assert_int_equal(broker_open_debug(broker, &request, &found_at), -EINVAL);
+	request = debug_request("/opt/svc", DEBUG_BY_LINK, "folder");
+	memset(request.module.path, '/', sizeof(request.module.path));
+	assert_int_equal(broker_open_debug(broker, &request, &found_at), -EINVAL);
+	request = debug_request("/opt/svc", DEBUG_BY_LINK, "folder");
+	memset(request.module.build_id, '0', sizeof(request.module.build_id));
+	assert_int_equal(broker_open_debug(broker, &request, &found_at), -EINVAL);
+	assert_int_equal(open_debug("/secret", DEBUG_BY_LINK, "secret"), -ENOENT);
+	assert_int_equal(open_debug("", DEBUG_BY_LINK, "secret"), -ENOENT);
+	assert_int_equal(count_descriptors(), before);
+}
+
+/* The last profile is made when the processes are gone; what they saw was kept. */
+static void
+test_debug_files_of_the_dead(void **state)
+{
+	(void)state;
+	put_elf("77/root/opt/svc", "module");
+	put_elf("77/root/opt/svc.debug", "beside");
+	put_elf(DEBUG ID_PATH, "by id");
+	put_elf("own/svc", "ours");
+	put_elf("own/svc.debug", "beside ours");
+	assert_true(open_mapping("/opt/svc", 0, 1) >= 0);
+	assert_int_equal(renameat(folder.fd, "77/root", folder.fd, "was root"), 0);
+	expect_debug("/opt/svc", DEBUG_BY_BUILD_ID, ID, "by id");
+	expect_debug("/opt/svc", DEBUG_BY_LINK, "svc.debug", "beside");
+	assert_true(open_mapping(own_path("own/svc"), 0, 1) >= 0); /* never had a view */
+	expect_debug(own_path("own/svc"), DEBUG_BY_LINK, "svc.debug", "beside ours");
+	assert_int_equal(found_at, 3);
+}
+
+/* More containers than views are kept for: the first is looked for as we see it. */
+static void
+test_many_views(void **state)
+{
+	(void)state;
+	for (uint32_t pid = 100; pid < 120; pid++) {
+		char name[64], text[32];
+		struct open_mapping request = request_for("/svc", 0, (uint8_t)(pid - 99));
+
+		snprintf(name, sizeof(name), "%u/root/svc", pid);
+		put_elf(name, "module");
+		snprintf(name, sizeof(name), "%u/root/svc.debug", pid);
+		snprintf(text, sizeof(text), "debug of %u", pid);
+		put_elf(name, text);
+		snprintf(name, sizeof(name), "%u/root/usr/lib/debug/x", pid);
+		put_elf(name, "x");
+		request.pid = pid;
+		assert_true(broker_open_mapping(broker, &request, &found_at) >= 0);
+	}
+	assert_int_equal(count_descriptors(), descriptors_before + 1 + 20 + VIEWS_MAX_FILES);
+	struct open_debug request = debug_request("/svc", DEBUG_BY_LINK, "svc.debug");
+	assert_int_equal(broker_open_debug(broker, &request, &found_at), -ENOENT);
+	memset(request.module.build_id, 0, sizeof(request.module.build_id));
+	for (int i = 0; i < 20; i++)
+		strcat(request.module.build_id, "14"); /* of the last */
+	OWNED_FD fd = broker_open_debug(broker, &request, &found_at);
+	expect_content(fd, "debug of 119");
 }
 
 static void
@@ -472,6 +661,10 @@ main(void)
 		BROKER_TEST(test_files_of_the_kernel),
 		BROKER_TEST(test_places_in_order),
 		BROKER_TEST(test_least_recently_used_goes),
+		BROKER_TEST(test_debug_files),
+		BROKER_TEST(test_debug_path_tricks),
+		BROKER_TEST(test_debug_files_of_the_dead),
+		BROKER_TEST(test_many_views),
 		BROKER_TEST(test_no_proc),
 	};
 

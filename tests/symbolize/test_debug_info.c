@@ -31,6 +31,8 @@
 static const char *const programs[] = {DWARF4, DWARF5, DWARF4 "-zlib", DWARF5 "-zlib"};
 #define PROGRAMS (sizeof(programs) / sizeof(programs[0]))
 
+static const struct module_files no_files = MODULE_FILES_NONE;
+
 /* Where the function with this linkage name is. */
 static void
 find_function(int fd, const char *name, uint64_t *ret_start, uint64_t *ret_limit)
@@ -88,7 +90,7 @@ test_chains(void **state)
 
 		assert_true(fd >= 0);
 		find_function(fd, chain[2], &start, &limit);
-		source_batch_find(&batch, fd, -1, &budget, range(start, limit), limit - start);
+		source_batch_find(&batch, fd, &no_files, &budget, range(start, limit), limit - start);
 		assert_false(budget.is_exceeded);
 		assert_int_equal(budget.inflated_left, 1 << 24);
 		for (uint64_t address = start; address < limit; address++) {
@@ -123,17 +125,17 @@ test_small_budgets(void **state)
 
 		find_function(fd, "_ZN4shop8checkoutEm", &start, &limit);
 		struct debug_budget budget = {.work_left = 1 << 26, .inflated_left = 1 << 24};
-		source_batch_find(&batch, fd, -1, &budget, range(start, limit), limit - start);
+		source_batch_find(&batch, fd, &no_files, &budget, range(start, limit), limit - start);
 		source_batch_destroy(&batch);
 		needed = (1 << 26) - budget.work_left;
 		for (uint64_t work = 0; work < needed; work += 1 + needed / 50) {
 			budget = (struct debug_budget){.work_left = work, .inflated_left = 1 << 24};
-			source_batch_find(&batch, fd, -1, &budget, range(start, limit), limit - start);
+			source_batch_find(&batch, fd, &no_files, &budget, range(start, limit), limit - start);
 			assert_true(budget.is_exceeded);
 			source_batch_destroy(&batch);
 		}
 		budget = (struct debug_budget){.work_left = needed, .inflated_left = 100};
-		source_batch_find(&batch, fd, -1, &budget, range(start, limit), limit - start);
+		source_batch_find(&batch, fd, &no_files, &budget, range(start, limit), limit - start);
 		assert_int_equal(budget.is_exceeded, strstr(programs[i], "-zlib") != NULL);
 		assert_int_equal(source_batch_at(&batch, start) == NULL, budget.is_exceeded);
 		source_batch_destroy(&batch);
@@ -216,7 +218,7 @@ test_mutations(void **state)
 			mutate(copy, places, count, &random);
 			size_t cut = round % 5 ? size : next_random(&random) % size;
 			assert_int_equal(write(fd, copy, cut), cut);
-			source_batch_find(&batch, fd, -1, &budget, range(start, limit), limit - start);
+			source_batch_find(&batch, fd, &no_files, &budget, range(start, limit), limit - start);
 			for (uint64_t address = start; address < limit; address++) {
 				const struct source_location *found = source_batch_at(&batch, address);
 
@@ -293,7 +295,7 @@ test_bomb(void **state)
 	OWNED_FD fd = build_debug_file(&section, 1);
 
 	(void)state;
-	source_batch_find(&batch, fd, -1, &budget, range(1, 10), 9);
+	source_batch_find(&batch, fd, &no_files, &budget, range(1, 10), 9);
 	assert_null(source_batch_at(&batch, 5));
 	assert_true(budget.is_exceeded);
 	source_batch_destroy(&batch);

@@ -19,7 +19,7 @@
 
 #include <cmocka.h>
 
-/* What the tests' symbolize_open() does and remembers. */
+/* What the tests' file_finder does and remembers. */
 struct opener {
 	const char *path; /* opened in place of what was asked for; NULL: what was asked for */
 	int error;        /* or this answer */
@@ -39,6 +39,8 @@ open_file(void *context, const char *path, const char *build_id)
 		return opener->error;
 	return open(opener->path ? opener->path : path, O_RDONLY | O_CLOEXEC);
 }
+
+#define FINDER(opener) ((struct file_finder){.open_module = open_file, .context = (opener)})
 
 static const struct profile_header header = {.time_ns = 1, .duration_ns = 2, .period_ns = 3};
 
@@ -91,7 +93,7 @@ symbolize(const uint64_t *addresses, size_t count, const struct profile_mapping 
 	size_t size, out_size;
 	uint8_t *in = profile_of(addresses, count, mappings, mapping_count, &size);
 
-	assert_int_equal(symbolize_profile(in, size, open_file, opener, true, &out, &out_size), 0);
+	assert_int_equal(symbolize_profile(in, size, &FINDER(opener), true, &out, &out_size), 0);
 	assert_int_equal(pprof_decode(out, out_size, &result.arena, &result.profile), 0);
 	free(in);
 	free(out);
@@ -339,9 +341,9 @@ test_idempotent(void **state)
 	for (size_t i = 0; i < 500; i++)
 		addresses[i] = 0x1000 + i * 16;
 	in = profile_of(addresses, 500, &mapping, 1, &size);
-	assert_int_equal(symbolize_profile(in, size, open_file, &opener, true, &first, &first_size), 0);
-	assert_int_equal(
-		symbolize_profile(first, first_size, open_file, &opener, true, &second, &second_size), 0);
+	assert_int_equal(symbolize_profile(in, size, &FINDER(&opener), true, &first, &first_size), 0);
+	assert_int_equal(symbolize_profile(first, first_size, &FINDER(&opener), true, &second, &second_size),
+			 0);
 	assert_int_equal(opener.asked, 1);
 	assert_int_equal(first_size, second_size);
 	assert_memory_equal(first, second, first_size);
@@ -390,8 +392,8 @@ test_not_a_profile(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++)
-		assert_int_equal(symbolize_profile((const uint8_t *)inputs[i], strlen(inputs[i]), open_file,
-						   &opener, true, &out, &size),
+		assert_int_equal(symbolize_profile((const uint8_t *)inputs[i], strlen(inputs[i]),
+						   &FINDER(&opener), true, &out, &size),
 				 -EBADMSG);
 	assert_null(out);
 }
@@ -423,7 +425,7 @@ test_mutated_profiles(void **state)
 			random = random * 1664525 + 1013904223;
 			copy[(random >> 8) % cut] = (uint8_t)(random >> 2);
 		}
-		error = symbolize_profile(copy, cut, open_file, &opener, true, &out, &out_size);
+		error = symbolize_profile(copy, cut, &FINDER(&opener), true, &out, &out_size);
 		if (error) {
 			assert_true(error == -EBADMSG || error == -ENOMEM);
 			rejected++;

@@ -4,6 +4,7 @@
 #include "worker/replay/files.h"
 
 #include "ipc/fd.h"
+#include "worker/base/debug_paths.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,10 +46,30 @@ replay_files_open(void *context, const struct open_mapping *request, uint32_t *r
 }
 
 int
-replay_files_open_known(void *context, const char *path, const char *build_id)
+replay_files_open_module(void *context, const char *path, const char *build_id)
 {
 	struct stat status;
 
 	(void)build_id; /* compared by the caller */
 	return open_below_root(context, path, &status);
+}
+
+int
+replay_files_open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate)
+{
+	char path[MAX_PATH_BYTES + DEBUG_NAME_MAX + 64];
+	struct stat status;
+
+	if (!debug_request_is_sane(request) || request->module.path[0] != '/')
+		return -EINVAL;
+	for (uint32_t i = request->first_candidate; i < DEBUG_PLACES; i++) {
+		if (debug_path_format(request, request->module.path, i, sizeof(path), path) < 0)
+			continue;
+		int fd = open_below_root(context, path, &status);
+		if (fd >= 0) {
+			*ret_candidate = i;
+			return fd;
+		}
+	}
+	return -ENOENT;
 }

@@ -15,5 +15,6 @@ struct replay_files {
  * least be the same inode; below a root of the user's choice it is believed. */
 int replay_files_open(void *context, const struct open_mapping *request, uint32_t *ret_candidate);
 
-/* For symbolize_profile(). */
-int replay_files_open_known(void *context, const char *path, const char *build_id);
+/* For struct file_finder: the file of that path, and a debug file of it below the same folder. */
+int replay_files_open_module(void *context, const char *path, const char *build_id);
+int replay_files_open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate);

@@ -4,8 +4,10 @@
 #include "worker/supervisor/broker.h"
 
 #include "ipc/fd.h"
+#include "worker/base/debug_paths.h"
+#include "worker/supervisor/open_below.h"
+#include "worker/supervisor/views.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -17,6 +19,7 @@
 struct known_file {
 	int fd;
 	uint32_t candidate; /* where it was found */
+	uint32_t view;      /* of the process that mapped it */
 	uint64_t last_used;
 	uint64_t inode; /* as asked for; with its device what identifies a file without build id */
 	uint32_t device_major, device_minor;
@@ -26,6 +29,7 @@ struct known_file {
 
 struct broker {
 	int proc;
+	struct views *views;
 	uint64_t uses;
 	size_t count, max_files;
 	struct known_file file[BROKER_MAX_FILES];
@@ -36,9 +40,14 @@ broker_new(int proc, size_t max_files)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
 
-	if (broker) {
-		broker->proc = proc;
-		broker->max_files = max_files < BROKER_MAX_FILES ? max_files : BROKER_MAX_FILES;
+	if (!broker)
+		return NULL;
+	broker->proc = proc;
+	broker->max_files = max_files < BROKER_MAX_FILES ? max_files : BROKER_MAX_FILES;
+	broker->views = views_new(proc);
+	if (!broker->views) {
+		free(broker);
+		return NULL;
 	}
 	return broker;
 }
@@ -58,6 +67,7 @@ broker_free(struct broker *broker)
 		return;
 	for (size_t i = 0; i < broker->count; i++)
 		forget(&broker->file[i]);
+	views_free(broker->views);
 	free(broker);
 }
 
@@ -76,74 +86,18 @@ is_sane(const struct open_mapping *request)
 	       request->build_id_size <= MAX_BUILD_ID;
 }
 
-/* O_NONBLOCK: a FIFO at that path must not hold us up. */
-#define READ_FLAGS (O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)
-#define FOLDER_FLAGS (O_PATH | O_DIRECTORY | O_CLOEXEC)
-
-/* Cuts the next name off a path; -EINVAL at its end and for names that only a made-up path has. */
-static int
-next_name(const char **path, char ret_name[static NAME_MAX + 1])
-{
-	const char *start = *path + strspn(*path, "/");
-	size_t length = strcspn(start, "/");
-
-	if (length == 0 || length > NAME_MAX || strncmp(start, "..", length) == 0)
-		return -EINVAL;
-	memcpy(ret_name, start, length);
-	ret_name[length] = 0;
-	*path = start + length;
-	return 0;
-}
-
-/* Opens a path below a folder and follows no link on the way, least of all one of /proc: the kernel names
- * mappings by their resolved path, so a link is not what was mapped. Name by name, because openat2(2), which
- * could do it at once, takes its flags where our filter cannot see that they only read. */
-static int
-open_below(int folder, const char *path)
-{
-	char name[NAME_MAX + 1];
-	OWNED_FD at = folder;
-
-	if (at < 0)
-		return -errno;
-	for (;;) {
-		int result = next_name(&path, name);
-		if (result < 0)
-			return result;
-		int fd = openat(at, name, O_NOFOLLOW | (*path ? FOLDER_FLAGS : READ_FLAGS));
-		if (fd < 0)
-			return -errno;
-		if (!*path)
-			return fd;
-		close_fd(&at);
-		at = fd;
-	}
-}
-
-static bool
-is_elf(int fd)
-{
-	char magic[SELFMAG];
-
-	return pread(fd, magic, sizeof(magic), 0) == SELFMAG && memcmp(magic, ELFMAG, SELFMAG) == 0;
-}
-
-/* Takes a candidate, or closes it: an unwinder that was taken over gets programs and libraries through us,
- * not documents, keys or devices. /proc/PID/mem and its like call themselves regular files, of no size. The
- * device number is not compared: overlayfs and btrfs report another one in stat(2) than the kernel gives
- * perf. */
+/* Takes a candidate, or closes it. The device number is not compared: overlayfs and btrfs report another one
+ * in stat(2) than the kernel gives perf. */
 static int
 check_candidate(int candidate, const struct open_mapping *request)
 {
 	struct stat status;
-	OWNED_FD fd = candidate;
+	OWNED_FD fd = accept_elf(candidate);
 
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &status) < 0)
 		return -errno;
-	if (!S_ISREG(status.st_mode) || status.st_size == 0 || !is_elf(fd))
-		return -EINVAL;
 	if (request->build_id_size == 0 && status.st_ino != request->inode)
 		return -ESTALE;
 	return take_fd(&fd);
@@ -285,6 +239,7 @@ broker_open_mapping(struct broker *broker, const struct open_mapping *request, u
 	*slot = (struct known_file){
 		.fd = take_fd(&fd),
 		.candidate = *ret_candidate,
+		.view = views_of_process(broker->views, request->pid),
 		.inode = request->inode,
 		.device_major = request->device_major,
 		.device_minor = request->device_minor,
@@ -294,12 +249,61 @@ broker_open_mapping(struct broker *broker, const struct open_mapping *request, u
 	return use(broker, slot);
 }
 
+static bool
+is_terminated(const struct open_known *request)
+{
+	return memchr(request->path, 0, sizeof(request->path)) &&
+	       memchr(request->build_id, 0, sizeof(request->build_id));
+}
+
 int
 broker_open_known(struct broker *broker, const struct open_known *request)
 {
-	if (!memchr(request->path, 0, sizeof(request->path)) ||
-	    !memchr(request->build_id, 0, sizeof(request->build_id)))
+	if (!is_terminated(request))
 		return -EINVAL;
 	struct known_file *file = find_known(broker, request);
 	return file ? use(broker, file) : -ENOENT;
+}
+
+/* ---- separate debug files ---- */
+
+/* As the process that mapped the module saw it, in a view that was kept, or (NULL) as we do. */
+static int
+open_in_view(const struct view *view, const char *path)
+{
+	size_t debug = strlen(DEBUG_FOLDER);
+
+	if (!view)
+		return open_below(open("/", FOLDER_FLAGS), path);
+	if (strncmp(path, DEBUG_FOLDER "/", debug + 1) == 0 && view->debug >= 0)
+		return open_below(openat(view->debug, ".", FOLDER_FLAGS), path + debug);
+	return open_below(openat(view->root, ".", FOLDER_FLAGS), path);
+}
+
+int
+broker_open_debug(struct broker *broker, const struct open_debug *request, uint32_t *ret_candidate)
+{
+	char path[MAX_PATH_BYTES + DEBUG_NAME_MAX + 64];
+
+	*ret_candidate = 0;
+	if (!debug_request_is_sane(request))
+		return -EINVAL;
+	struct known_file *module = find_known(broker, &request->module);
+	if (!module)
+		return -ENOENT;
+	(void)use(broker, module);
+	const struct view *view = views_get(broker->views, module->view);
+	for (uint32_t i = request->first_candidate; i < 2 * DEBUG_PLACES; i++) {
+		bool is_own = i >= DEBUG_PLACES;
+
+		if (debug_path_format(request, module->path, i % DEBUG_PLACES, sizeof(path), path) < 0 ||
+		    (!is_own && !view))
+			continue;
+		int fd = accept_elf(open_in_view(is_own ? NULL : view, path));
+		if (fd >= 0) {
+			*ret_candidate = i;
+			return fd;
+		}
+	}
+	return -ENOENT;
 }

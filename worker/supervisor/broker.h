@@ -1,6 +1,6 @@
 #pragma once
-/* Opens files for roles that may not: read-only, as the caller, only ELF files behind executable mappings,
- * reached without a symbolic link, and only the file that was mapped. */
+/* Opens files for roles that may not: read-only, as the caller, only ELF files behind executable mappings and
+ * their debug files, reached without a symbolic link, and only the file that was mapped. */
 
 #include "ipc/protocol.h"
 
@@ -22,3 +22,8 @@ int broker_open_mapping(struct broker *broker, const struct open_mapping *reques
 
 /* A file opened before for a mapping of that path and build id ("" matches any); ENOENT otherwise. */
 int broker_open_known(struct broker *broker, const struct open_known *request);
+
+/* A separate debug file of such a module: a descriptor (the caller's), or -errno. Only names that a linker or
+ * packager gives, only in the folders for them. The symbolizer compares build ids or checksums, so it may ask
+ * again from request->first_candidate on. */
+int broker_open_debug(struct broker *broker, const struct open_debug *request, uint32_t *ret_candidate);

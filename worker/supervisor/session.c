@@ -17,7 +17,8 @@
 #include <sys/signalfd.h>
 
 #define HANDOVER_TIMEOUT_MS 10000
-#define RESERVED_FILES 48 /* channels, profiles in the pipeline, and what a message may bring */
+#define RESERVED_FILES \
+	64 /* channels, profiles in the pipeline, what a message may bring, the broker's views */
 
 static bool
 is_terminated_config(const struct worker_config *config)

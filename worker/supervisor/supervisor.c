@@ -419,6 +419,7 @@ handle_broker(struct session *session, struct role_process *role)
 {
 	static struct message message;
 	struct opened answer = {0};
+	OWNED_FD own = -1;
 	int fd = -EBADMSG;
 
 	if (channel_receive(role->broker, &message, 0) < 0) {
@@ -430,6 +431,9 @@ handle_broker(struct session *session, struct role_process *role)
 		fd = broker_open_mapping(session->broker, (const void *)message.body, &answer.candidate);
 	else if (message.kind == MESSAGE_OPEN_KNOWN && message.size == sizeof(struct open_known))
 		fd = broker_open_known(session->broker, (const void *)message.body);
+	else if (message.kind == MESSAGE_OPEN_DEBUG && message.size == sizeof(struct open_debug) &&
+		 role->role == ROLE_SYMBOLIZER)
+		fd = own = broker_open_debug(session->broker, (const void *)message.body, &answer.candidate);
 	message_discard(&message);
 
 	answer.error = fd < 0 ? fd : 0;

@@ -15,6 +15,7 @@ enum {
 	SYMBOL_BYTES_MAX = 120 << 20,
 	STRING_BYTES_MAX = 400 << 20,
 	NOTE_BYTES_MAX = 64 << 10,
+	SECTION_NAMES_MAX = 4 << 20,
 	PROGRAM_HEADERS_MAX = 4096,
 };
 
@@ -22,6 +23,7 @@ struct elf_source {
 	Elf *elf;
 	struct elf_section_extent *sections;
 	size_t section_count;
+	size_t owners;
 };
 
 /* Before libelf sees the file: it allocates by these numbers. e_shnum 0 with a table is the escape for
@@ -76,6 +78,7 @@ adopt(Elf *elf, struct elf_source **ret)
 		return elf ? -ENOMEM : -EBADMSG;
 	}
 	source->elf = elf;
+	source->owners = 1;
 	error = read_sections(source);
 	if (error) {
 		elf_source_close(source);
@@ -112,9 +115,15 @@ elf_source_open_memory(const void *image, size_t size, struct elf_source **ret)
 }
 
 void
+elf_source_share(struct elf_source *source)
+{
+	source->owners++;
+}
+
+void
 elf_source_close(struct elf_source *source)
 {
-	if (!source)
+	if (!source || --source->owners > 0)
 		return;
 	elf_end(source->elf);
 	free(source->sections);
@@ -172,17 +181,42 @@ elf_source_symbol_table(struct elf_source *source, uint32_t type, struct elf_byt
 	return 0;
 }
 
-static bool
-is_hex_of(const uint8_t *bytes, size_t size, const char *hex)
+/* Not elf_strptr(): it would read a table of any size. */
+static Elf_Scn *
+find_section(struct elf_source *source, const char *name)
 {
-	static const char digits[] = "0123456789abcdef";
+	struct elf_bytes names;
+	Elf_Scn *section = NULL;
+	size_t number, size = strlen(name) + 1;
 
-	if (strlen(hex) != size * 2)
-		return false;
-	for (size_t i = 0; i < size; i++)
-		if (hex[2 * i] != digits[bytes[i] >> 4] || hex[2 * i + 1] != digits[bytes[i] & 15])
-			return false;
-	return true;
+	if (elf_getshdrstrndx(source->elf, &number) != 0 ||
+	    section_bytes(elf_getscn(source->elf, number), SECTION_NAMES_MAX, &names) != 0)
+		return NULL;
+	while ((section = elf_nextscn(source->elf, section))) {
+		const Elf64_Shdr *header = elf64_getshdr(section);
+
+		if (header && header->sh_name < names.size && size <= names.size - header->sh_name &&
+		    memcmp((const char *)names.bytes + header->sh_name, name, size) == 0)
+			return section;
+	}
+	return NULL;
+}
+
+int
+elf_source_section(struct elf_source *source, const char *name, size_t size_max, struct elf_bytes *ret)
+{
+	Elf_Scn *section = find_section(source, name);
+
+	return section ? section_bytes(section, size_max, ret) : -ENOENT;
+}
+
+bool
+elf_source_has_section(struct elf_source *source, const char *name)
+{
+	Elf_Scn *section = find_section(source, name);
+	const Elf64_Shdr *header = section ? elf64_getshdr(section) : NULL;
+
+	return header && header->sh_type != SHT_NOBITS && header->sh_size > 0;
 }
 
 /* The descriptor of the first GNU build id note; alignment is 4, or 8 in segments that say so. */
@@ -209,8 +243,9 @@ find_build_id(struct cursor notes, size_t alignment, const uint8_t **ret, size_t
 }
 
 bool
-elf_source_has_build_id(struct elf_source *source, const char *hex)
+elf_source_build_id(struct elf_source *source, char ret_hex[static ELF_SOURCE_ID_HEX])
 {
+	static const char digits[] = "0123456789abcdef";
 	const Elf64_Phdr *headers = elf64_getphdr(source->elf);
 	size_t count;
 
@@ -225,10 +260,26 @@ elf_source_has_build_id(struct elf_source *source, const char *hex)
 			continue;
 		data = elf_getdata_rawchunk(source->elf, (int64_t)headers[i].p_offset, headers[i].p_filesz,
 					    ELF_T_BYTE);
-		if (data && data->d_buf &&
-		    find_build_id(cursor_over(data->d_buf, data->d_size), headers[i].p_align == 8 ? 8 : 4,
-				  &id, &size))
-			return is_hex_of(id, size, hex);
+		if (!data || !data->d_buf ||
+		    !find_build_id(cursor_over(data->d_buf, data->d_size), headers[i].p_align == 8 ? 8 : 4,
+				   &id, &size))
+			continue;
+		if (size > ELF_SOURCE_ID_MAX)
+			return false;
+		for (size_t at = 0; at < size; at++) {
+			*ret_hex++ = digits[id[at] >> 4];
+			*ret_hex++ = digits[id[at] & 15];
+		}
+		*ret_hex = 0;
+		return true;
 	}
 	return false;
+}
+
+bool
+elf_source_has_build_id(struct elf_source *source, const char *hex)
+{
+	char own[ELF_SOURCE_ID_HEX];
+
+	return elf_source_build_id(source, own) && strcmp(own, hex) == 0;
 }

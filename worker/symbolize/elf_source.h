@@ -13,10 +13,17 @@ struct elf_source;
 /* The descriptor or the memory is borrowed and must outlive the source. 0, -EBADMSG, -ENOMEM. */
 int elf_source_open(int fd, struct elf_source **ret);
 int elf_source_open_memory(const void *image, size_t size, struct elf_source **ret);
-void elf_source_close(struct elf_source *source);
+/* One more owner, each of whom closes it. */
+void elf_source_share(struct elf_source *source);
+void elf_source_close(struct elf_source *source); /* NULL is fine */
 
 /* Compares the GNU build id with lower-case hex. False also when the file has none. */
 bool elf_source_has_build_id(struct elf_source *source, const char *hex);
+
+/* The GNU build id as lower-case hex; false when there is none, or a longer one. */
+#define ELF_SOURCE_ID_MAX 64
+#define ELF_SOURCE_ID_HEX (2 * ELF_SOURCE_ID_MAX + 1)
+bool elf_source_build_id(struct elf_source *source, char ret_hex[static ELF_SOURCE_ID_HEX]);
 
 struct elf_bytes {
 	const void *bytes;
@@ -34,3 +41,10 @@ int elf_source_symbol_table(struct elf_source *source, uint32_t type, struct elf
 			    struct elf_bytes *ret_strings);
 
 size_t elf_source_sections(const struct elf_source *source, const struct elf_section_extent **ret);
+
+/* The first section of this name; its bytes are borrowed from the source. 0, -ENOENT, -EBADMSG (nothing
+ * there, or compressed), -ERANGE (more than size_max). */
+int elf_source_section(struct elf_source *source, const char *name, size_t size_max, struct elf_bytes *ret);
+
+/* Is there one, with bytes in this file. */
+bool elf_source_has_section(struct elf_source *source, const char *name);

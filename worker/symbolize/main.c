@@ -14,18 +14,13 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* One question, one answer: a descriptor, or -errno. */
 static int
-ask_supervisor(void *context, const char *path, const char *build_id)
+ask_supervisor(uint32_t kind, const void *request, uint32_t size, uint32_t *ret_candidate)
 {
 	static struct message message;
-	struct open_known request = {0};
+	int result = channel_send(FD_BROKER, kind, request, size, NULL, 0);
 
-	(void)context;
-	if (strlen(path) >= sizeof(request.path) || strlen(build_id) >= sizeof(request.build_id))
-		return -ENAMETOOLONG;
-	memcpy(request.path, path, strlen(path));
-	memcpy(request.build_id, build_id, strlen(build_id));
-	int result = channel_send(FD_BROKER, MESSAGE_OPEN_KNOWN, &request, sizeof(request), NULL, 0);
 	if (result == 0)
 		result = channel_receive(FD_BROKER, &message,
 					 -1); /* a late answer would be taken for the next one */
@@ -37,8 +32,32 @@ ask_supervisor(void *context, const char *path, const char *build_id)
 		message_discard(&message);
 		return -EBADMSG;
 	}
+	*ret_candidate = answer->candidate;
 	return answer->error ? -abs(answer->error) : message_take_fd(&message, 0);
 }
+
+static int
+open_module(void *context, const char *path, const char *build_id)
+{
+	struct open_known request = {0};
+	uint32_t unused;
+
+	(void)context;
+	if (strlen(path) >= sizeof(request.path) || strlen(build_id) >= sizeof(request.build_id))
+		return -ENAMETOOLONG;
+	memcpy(request.path, path, strlen(path));
+	memcpy(request.build_id, build_id, strlen(build_id));
+	return ask_supervisor(MESSAGE_OPEN_KNOWN, &request, sizeof(request), &unused);
+}
+
+static int
+open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate)
+{
+	(void)context;
+	return ask_supervisor(MESSAGE_OPEN_DEBUG, request, sizeof(*request), ret_candidate);
+}
+
+static const struct file_finder supervisor = {.open_module = open_module, .open_debug = open_debug};
 
 /* The sealed memfd of the symbolised profile, or -errno. */
 static int
@@ -51,8 +70,7 @@ symbolise(int profile, bool inlined_functions)
 	if (result == 0)
 		result = memory_file_read(profile, &in, &in_size);
 	if (result == 0)
-		result = symbolize_profile(in, in_size, ask_supervisor, NULL, inlined_functions, &out,
-					   &out_size);
+		result = symbolize_profile(in, in_size, &supervisor, inlined_functions, &out, &out_size);
 	OWNED_FD fd = result < 0 ? -1 : memfd_create("ddprof-symbolised", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (result == 0 && fd < 0)
 		result = -errno;

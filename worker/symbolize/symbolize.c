@@ -12,6 +12,7 @@
 #include "worker/profile/string_table.h"
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
+#include "worker/symbolize/module_names.h"
 #include "worker/symbolize/source_batch.h"
 #include "worker/symbolize/symbols.h"
 
@@ -57,8 +58,8 @@ struct function_record {
 
 /* What the locations of one file are named after. */
 struct name_sources {
-	const char *base;        /* of the path */
-	struct symbols *symbols; /* NULL: none */
+	const char *base;           /* of the path */
+	struct module_names *names; /* NULL: the file cannot be had */
 	struct source_batch debug;
 	const char *last_symbol; /* neighbouring locations mostly share their function */
 	uint32_t last_name;
@@ -66,8 +67,7 @@ struct name_sources {
 
 struct job {
 	Profile *profile;
-	symbolize_open *open_file;
-	void *context;
+	const struct file_finder *finder;
 	struct arena arena;
 	struct budget budget;
 	struct record_table mappings; /* by pprof id */
@@ -147,18 +147,18 @@ open_vdso(struct elf_source **ret)
 				      ret);
 }
 
-/* The file's symbols. *fd must outlive them, and is -1 unless the file is the one that was mapped. */
-static struct symbols *
-open_symbols(struct job *job, const char *path, const char *build_id, int *fd)
+/* The file's names. *fd must outlive them, and is -1 unless the file is the one that was mapped. */
+static struct module_names *
+open_names(struct job *job, const char *path, const char *build_id, int *fd)
 {
 	struct elf_source *source = NULL;
-	struct symbols *symbols = NULL;
+	struct module_names *names = NULL;
 	int error;
 
 	if (strcmp(path, "[vdso]") == 0) {
 		error = open_vdso(&source);
 	} else if (path[0] == '/') {
-		*fd = job->open_file(job->context, path, build_id);
+		*fd = job->finder->open_module(job->finder->context, path, build_id);
 		error = *fd < 0 ? *fd : elf_source_open(*fd, &source);
 	} else {
 		return NULL; /* [vsyscall], [anon:...]: nothing to open */
@@ -173,7 +173,7 @@ open_symbols(struct job *job, const char *path, const char *build_id, int *fd)
 		close_fd(fd);
 		return NULL;
 	}
-	return symbols_new(source, &symbols) == 0 ? symbols : NULL;
+	return module_names_open(source, path, build_id, job->finder, &names) == 0 ? names : NULL;
 }
 
 /* "memcpy@@GLIBC_2.14" is memcpy. Anything that does not look like a version stays. */
@@ -221,7 +221,7 @@ static int
 intern_function(struct job *job, struct name_sources *sources, const Location *location,
 		const char *debug_name, uint32_t *ret)
 {
-	const char *symbol = sources->symbols ? symbols_find(sources->symbols, location->address) : NULL;
+	const char *symbol = sources->names ? module_names_find(sources->names, location->address) : NULL;
 	int error = 0;
 
 	if (!symbol)
@@ -264,7 +264,7 @@ static void
 tell_mapping(Mapping *mapping, const struct name_sources *sources, const Location *location,
 	     const struct source_location *source)
 {
-	if (source || (sources->symbols && symbols_find(sources->symbols, location->address)))
+	if (source || (sources->names && module_names_find(sources->names, location->address)))
 		mapping->has_functions = true;
 	if (!source)
 		return;
@@ -303,10 +303,12 @@ name_location(struct job *job, struct name_sources *sources, Location *location,
 	return error;
 }
 
-/* Only for a file whose identity was checked. */
+/* By the file itself, whose identity was checked, or by its debug file. */
 static int
-find_sources(struct job *job, const struct file_record *file, int fd, struct source_batch *ret)
+find_sources(struct job *job, const struct file_record *file, int fd, const struct module_names *names,
+	     struct source_batch *ret)
 {
+	const struct module_files *files = module_names_files(names);
 	size_t count = 0;
 	uint64_t *addresses;
 
@@ -319,7 +321,7 @@ find_sources(struct job *job, const struct file_record *file, int fd, struct sou
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN; i = job->next_location[i])
 		addresses[count++] = job->profile->location[i]->address;
 	job->debug_budget.is_exceeded = false;
-	source_batch_find(ret, fd, -1, &job->debug_budget, addresses, count);
+	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
 	job->over_budget += job->debug_budget.is_exceeded;
 	return 0;
 }
@@ -332,14 +334,14 @@ name_file(struct job *job, const struct file_record *file)
 	OWNED_FD fd = -1;
 	int error = 0;
 
-	sources.symbols = open_symbols(job, path, pprof_string(job->profile, file->build_id), &fd);
-	if (fd >= 0 && job->is_debug_info_wanted)
-		error = find_sources(job, file, fd, &sources.debug);
+	sources.names = open_names(job, path, pprof_string(job->profile, file->build_id), &fd);
+	if (fd >= 0 && sources.names && job->is_debug_info_wanted)
+		error = find_sources(job, file, fd, sources.names, &sources.debug);
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i])
 		error = name_location(job, &sources, job->profile->location[i],
 				      job->profile->mapping[job->mapping_of_location[i]]);
 	source_batch_destroy(&sources.debug);
-	symbols_free(sources.symbols);
+	module_names_close(sources.names);
 	return error;
 }
 
@@ -485,12 +487,11 @@ finish(struct job *job)
 }
 
 int
-symbolize_profile(const uint8_t *in, size_t in_size, symbolize_open *open_file, void *context,
-		  bool inlined_functions, uint8_t **ret_out, size_t *ret_size)
+symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder, bool inlined_functions,
+		  uint8_t **ret_out, size_t *ret_size)
 {
 	struct job job = {
-		.open_file = open_file,
-		.context = context,
+		.finder = finder,
 		.arena.limit = DECODED_BYTES_MAX,
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,

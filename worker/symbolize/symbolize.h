@@ -1,19 +1,17 @@
 #pragma once
 /* A pure function: an unsymbolised pprof message in, the same profile with function names out. Sources
- * are .symtab and .dynsym, and DWARF for inlined functions, source files and lines; C++ and Rust names are
- * demangled. A file that cannot be read costs its own names and nothing else; one whose DWARF is beyond the
- * profile's budget has its symbols' names, and a comment of the profile counts it
+ * are listed in module_names.h, and DWARF for inlined functions, source files and lines; C++ and Rust names
+ * are demangled. A file that cannot be read costs its own names and nothing else; one whose DWARF is beyond
+ * the profile's budget has its symbols' names, and a comment of the profile counts it
  * ("ddprof.debug_info.over_budget=1"). */
+
+#include "worker/symbolize/module_files.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Provided by the caller: a read-only descriptor of the mapped file (ownership passes to symbolize), or
- * -errno. `build_id` is lower-case hex, "" when the profile does not know it. */
-typedef int symbolize_open(void *context, const char *path, const char *build_id);
-
 /* With `inlined_functions`, DWARF is read. `in` is one uncompressed pprof message. *ret_out is malloc'ed. 0,
  * -EBADMSG (not a pprof), -ENOMEM. */
-int symbolize_profile(const uint8_t *in, size_t in_size, symbolize_open *open_file, void *context,
+int symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder,
 		      bool inlined_functions, uint8_t **ret_out, size_t *ret_size);

@@ -257,7 +257,7 @@ build(struct symbols *symbols, uint32_t type)
 }
 
 int
-symbols_new(struct elf_source *source, struct symbols **ret)
+symbols_new_of(struct elf_source *source, uint32_t type, struct symbols **ret)
 {
 	struct symbols *symbols = calloc(1, sizeof(*symbols));
 	int error;
@@ -267,18 +267,26 @@ symbols_new(struct elf_source *source, struct symbols **ret)
 		return -ENOMEM;
 	}
 	symbols->source = source;
-	error = build(symbols, SHT_SYMTAB);
-	if (error && error != -ENOMEM) {
-		free(symbols->ranges);
-		symbols->ranges = NULL;
-		error = build(symbols, SHT_DYNSYM);
-	}
+	error = build(symbols, type);
 	if (error) {
 		symbols_free(symbols);
 		return error;
 	}
 	*ret = symbols;
 	return 0;
+}
+
+int
+symbols_new(struct elf_source *source, struct symbols **ret)
+{
+	int error;
+
+	elf_source_share(source);
+	error = symbols_new_of(source, SHT_SYMTAB, ret);
+	if (error && error != -ENOMEM)
+		return symbols_new_of(source, SHT_DYNSYM, ret);
+	elf_source_close(source);
+	return error;
 }
 
 void

@@ -11,6 +11,10 @@ struct symbols;
 /* From .symtab, else (none, or none usable) .dynsym. Takes the source, also on failure: names are borrowed
  * from it. 0, -ENOENT (no function symbols), -EBADMSG, -ERANGE, -ENOMEM. */
 int symbols_new(struct elf_source *source, struct symbols **ret);
+
+/* The same, from the table of this type only (SHT_SYMTAB, SHT_DYNSYM). */
+int symbols_new_of(struct elf_source *source, uint32_t type, struct symbols **ret);
+
 void symbols_free(struct symbols *symbols);
 
 /* The linker's name of the function at an ELF virtual address, NULL when no symbol covers it. Of several

@@ -1,0 +1,177 @@
+"""Functions of programs whose symbols were put elsewhere, as packages do: every name is right, or there is none."""
+
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+import support
+
+SOURCE = """
+#include <chrono>
+#include <string>
+static std::string text(4096, 'x');
+namespace shop {
+__attribute__((noinline)) static unsigned NAME(unsigned seed) {
+	for (char c : text) seed = seed * 33 + static_cast<unsigned char>(c);
+	return seed;
+}
+}
+int main(int count, char **arguments) {
+	auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(count > 1 ? std::stoi(arguments[1]) : 1000);
+	unsigned sum = 0;
+	while (std::chrono::steady_clock::now() < end) for (int i = 0; i < 100; i++) sum = shop::NAME(sum);
+	return sum == 7;
+}
+"""
+NAMED = r"^shop::price\(unsigned int\)$"
+
+
+def setUpModule():
+    support.require_profiling()
+
+
+def shell(folder, script):
+    return subprocess.run(["/bin/bash", "-e", "-c", script], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def build(folder, name, function="price", strip=True):
+    """The program and, stripped off it, name.debug. Returns the program's path and its build id."""
+    compiler = support.require_program("g++")
+    subprocess.run([compiler, "-O1", "-g", f"-DNAME={function}", "-Wl,--build-id=sha1", "-x", "c++", "-", "-o", name],
+                   cwd=folder, input=SOURCE, text=True, check=True)
+    build_id = shell(folder, f"readelf -n {name} | sed -n 's/.*Build ID: //p'")
+    if strip:
+        shell(folder, f"objcopy --only-keep-debug {name} {name}.debug; strip {name}")
+    return os.path.join(folder, name), build_id
+
+
+def put_by_build_id(file, folder, build_id):
+    below = os.path.join(folder, ".build-id", build_id[:2])
+    os.makedirs(below)
+    shutil.copy(file, os.path.join(below, build_id[2:] + ".debug"))
+
+
+class Names(unittest.TestCase):
+    def setUp(self):
+        self.folder = support.temporary_folder(self, mode=0o755)
+
+    def share(self, command, **named):
+        profile = support.run(self, command, **named).profile()
+        self.profile = profile
+        return support.share_of(profile.samples, support.has_function(NAMED))
+
+    def expect_named(self, command, **named):
+        self.assertGreaterEqual(self.share(command, **named), 90, support.folded(self.profile)[:5])
+
+    def expect_unnamed(self, command, program, **named):
+        self.assertEqual(self.share(command, **named), 0)
+        nameless = lambda s: any(re.fullmatch(re.escape(program) + r"\+0x[0-9a-f]+", name) for name in s.stack)
+        self.assertGreaterEqual(support.share_of(self.profile.samples, nameless), 90, support.folded(self.profile)[:5])
+
+    def test_stripped(self):
+        program, _ = build(self.folder, "svc")
+        self.expect_unnamed([program, "500"], "svc")
+
+    def test_link(self):
+        """.gnu_debuglink: beside the program, and in .debug below."""
+        program, _ = build(self.folder, "svc")
+        shell(self.folder, "objcopy --add-gnu-debuglink=svc.debug svc")
+        self.expect_named([program, "500"])
+        shell(self.folder, "mkdir .debug; mv svc.debug .debug")
+        self.expect_named([program, "500"])
+
+    def test_link_to_another_build(self):
+        program, _ = build(self.folder, "svc")
+        shell(self.folder, "objcopy --add-gnu-debuglink=svc.debug svc")
+        build(self.folder, "other", function="wrong")
+        shell(self.folder, "mv other.debug svc.debug")
+        self.expect_unnamed([program, "500"], "svc")
+        self.assertEqual(support.share_of(self.profile.samples, support.has_function("wrong")), 0)
+
+    def test_build_id(self):
+        """In a mount namespace, launcher and all, where /usr/lib/debug is ours."""
+        support.require_root()
+        program, build_id = build(self.folder, "svc")
+        put_by_build_id(program + ".debug", os.path.join(self.folder, "debug"), build_id)
+        mount = f'mount --make-rprivate /; mount --bind {self.folder}/debug /usr/lib/debug; exec "$@"'
+        os.makedirs("/usr/lib/debug", exist_ok=True)
+        prefix = [support.require_program("unshare"), "-m", "/bin/sh", "-ec", mount, "sh"]
+        self.expect_named([program, "500"], prefix=prefix)
+
+    def test_debug_folder_of_a_container(self):
+        """Only the target sees it: launched outside, it has a mount namespace of its own, which is gone when the only
+        profile is made."""
+        program, build_id = build(self.folder, "svc")
+        put_by_build_id(program + ".debug", os.path.join(self.folder, "debug"), build_id)
+        mount = f'mount --bind {self.folder}/debug /usr/lib/debug; exec "$@"'
+        container = [support.require_program("unshare"), "-Urm", "/bin/sh", "-ec", mount, "sh"]
+        if subprocess.run([*support.user_prefix(), *container, "/bin/true"], capture_output=True, check=False).returncode:
+            support.skip("no user namespaces, or no /usr/lib/debug")
+        self.expect_named([*container, program, "3000"], prefix=support.user_prefix())
+
+    def test_mini_debug_info(self):
+        program, _ = build(self.folder, "svc", strip=False)
+        support.require_program("xz")
+        shell(self.folder, "objcopy --only-keep-debug svc debug; strip -g debug -o mini; xz mini; strip svc;"
+                           "objcopy --add-section .gnu_debugdata=mini.xz svc")
+        self.expect_named([program, "500"])
+
+    def test_deleted_and_replaced(self):
+        """What ran is named, not what is at its path when the profile is made."""
+        for what in ("rm svc", "mv other svc", "cp other new; mv new svc"):
+            program, _ = build(self.folder, "svc", strip=False)
+            build(self.folder, "other", function="wrong", strip=False)
+            session = support.Session(self, [program, "1000"])
+            support.wait_for_roles(session.supervisor())
+            shell(self.folder, what)
+            profile = session.finish().profile()
+            self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(NAMED)), 90, what)
+            self.assertEqual(support.share_of(profile.samples, support.has_function("wrong")), 0, what)
+
+    def test_overwritten_in_place(self):
+        """The same inode with other bytes (the kernel lets a library be changed under its users): its names would be
+        lies, so there are none."""
+        source = 'unsigned {}(unsigned n) {{ while (--n) __asm__ volatile(""); return n; }}'
+        main = 'unsigned spin(unsigned); int main() { for (int i = 0; i < 20; i++) spin(100000000); }'
+        compiler = support.require_program("cc")
+        for name, text in (("libspin.so", source.format("spin")), ("other.so", "int x; " + source.format("wrong"))):
+            subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-Wl,--build-id=sha1", "-x", "c", "-", "-o", name], cwd=self.folder,
+                           input=text, text=True, check=True)
+        subprocess.run([compiler, "-x", "c", "-", "-x", "none", "libspin.so", "-Wl,-rpath," + self.folder, "-o", "main"],
+                       cwd=self.folder, input=main, text=True, check=True)
+        session = support.Session(self, [os.path.join(self.folder, "main")])
+        support.wait_for_roles(session.supervisor())
+        # only the note of the build id is changed: the code that runs stays what it is
+        build_id = bytes.fromhex(shell(self.folder, "readelf -n libspin.so | sed -n 's/.*Build ID: //p'"))
+        other_id = bytes.fromhex(shell(self.folder, "readelf -n other.so | sed -n 's/.*Build ID: //p'"))
+        with open(os.path.join(self.folder, "libspin.so"), "r+b") as file:
+            at = file.read().index(build_id)
+            file.seek(at)
+            file.write(other_id)
+        profile = session.finish().profile()
+        self.assertEqual(support.share_of(profile.samples, support.has_function("^(spin|wrong)$")), 0)
+        self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(r"^libspin\.so\+0x")), 90)
+
+    def test_static_functions_of_libc(self):
+        """Debian's own package of libc's debug files."""
+        libc = next(line.split()[-1] for line in support.read_text("/proc/self/maps").splitlines() if line.endswith("/libc.so.6"))
+        build_id = shell("/", f"readelf -n {libc} | sed -n 's/.*Build ID: //p'")
+        if not os.path.exists(f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"):
+            support.skip("libc6-dbg is not installed")
+        source = ('#include <stdlib.h>\n#include <string.h>\nint main() { for (int i = 0; i < 6000000; i++) { char *p[8]; '
+                  'for (int j = 0; j < 8; j++) { p[j] = malloc(2000 + 64 * j); __asm__ volatile("" : : "r"(p[j]) : "memory"); } '
+                  'for (int j = 0; j < 8; j++) free(p[j]); } }')
+        subprocess.run([support.require_program("cc"), "-O1", "-x", "c", "-", "-o", "heap"], cwd=self.folder, input=source,
+                       text=True, check=True)
+        profile = support.run(self, [os.path.join(self.folder, "heap")]).profile()
+        names = {name for sample in profile.samples for name in sample.stack}
+        self.assertLessEqual({"_int_malloc", "_int_free"}, names)
+        self.assertGreaterEqual(support.share_of(profile.samples, support.has_function("^_int_(malloc|free)$")), 30)
+        nameless = {frame.name for sample in profile.samples for frame in sample.frames if "libc.so.6+0x" in frame.name}
+        self.assertEqual(nameless, set())
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,0 +1,54 @@
+/* A way has one to three places. */
+
+#include "worker/base/debug_paths.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static size_t
+count_slashes(const char *name)
+{
+	size_t count = 0;
+
+	for (const char *at = name; (at = strchr(at, '/')); at++)
+		count++;
+	return count;
+}
+
+bool
+debug_request_is_sane(const struct open_debug *request)
+{
+	if (!memchr(request->module.path, 0, sizeof(request->module.path)) ||
+	    !memchr(request->module.build_id, 0, sizeof(request->module.build_id)) ||
+	    !memchr(request->name, 0, sizeof(request->name)) || request->way >= DEBUG_WAYS)
+		return false;
+	const char *name = request->name;
+	size_t length = strlen(name);
+	if (request->way == DEBUG_BY_BUILD_ID)
+		return length > 2 && strspn(name, "0123456789abcdef") == length;
+	return length > 0 && count_slashes(name) <= (request->way == DEBUG_BY_DWZ) &&
+	       strcmp(name, ".") != 0 && strncmp(name, "..", 2) != 0 && !strstr(name, "/..");
+}
+
+int
+debug_path_format(const struct open_debug *request, const char *module, uint32_t place, size_t capacity,
+		  char *ret)
+{
+	const char *name = request->name;
+	int folder = (int)(strrchr(module, '/') - module), length = -1;
+
+	if (request->way == DEBUG_BY_BUILD_ID && place == 0)
+		length = snprintf(ret, capacity, DEBUG_FOLDER "/.build-id/%.2s/%s.debug", name, name + 2);
+	else if (request->way == DEBUG_BY_DWZ && place == 0)
+		length = snprintf(ret, capacity, DEBUG_FOLDER "/.dwz/%s", name);
+	else if (request->way == DEBUG_BY_LINK && place == 0)
+		length = snprintf(ret, capacity, "%.*s/%s", folder, module, name);
+	else if (request->way == DEBUG_BY_LINK && place == 1)
+		length = snprintf(ret, capacity, "%.*s/.debug/%s", folder, module, name);
+	else if (request->way == DEBUG_BY_LINK && place == 2)
+		length = snprintf(ret, capacity, DEBUG_FOLDER "%.*s/%s", folder, module, name);
+	if (length < 0)
+		return -ENOENT;
+	return (size_t)length < capacity ? 0 : -ENAMETOOLONG;
+}
