@@ -3,6 +3,8 @@
  * one a line, on standard input; the cost goes to standard error. A tool of the comparison and the benchmark.
  */
 #include "worker/symbolize/debug_info.h"
+#include "worker/symbolize/elf_source.h"
+#include "worker/symbolize/symbols.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -29,20 +31,23 @@ now_ms(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
 	return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
 }
 
+/* As the symbolizer does: a function of its own has its symbol's name, if it has one. */
 static void
-print(const struct source_location *location)
+print(const struct source_location *location, const char *symbol)
 {
 	if (location->count == 0)
-		printf("??\n??:0\n");
+		printf("%s\n??:0\n", symbol ? symbol : "??");
 	for (size_t i = 0; i < location->count; i++) {
 		const struct source_frame *frame = &location->frames[i];
 
-		printf("%s\n%s:%" PRIu32 "\n", frame->function ? frame->function : "??",
-		       frame->file ? frame->file : "??", frame->line);
+		const char *name = i + 1 == location->count && symbol ? symbol : frame->function;
+
+		printf("%s\n%s:%" PRIu32 "\n", name ? name : "??", frame->file ? frame->file : "??",
+		       frame->line);
 	}
 	printf("\n");
 }
@@ -55,6 +60,8 @@ main(int argc, char **argv)
 	struct source_location *locations = calloc(ADDRESSES_MAX, sizeof(*locations));
 	struct debug_info *info;
 	struct rusage usage;
+	struct elf_source *source;
+	struct symbols *symbols = NULL;
 	size_t count = 0, unique = 0;
 	int fd = argc > 1 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
 	int alternate = argc > 2 ? open(argv[2], O_RDONLY | O_CLOEXEC) : -1;
@@ -76,14 +83,17 @@ main(int argc, char **argv)
 		return 1;
 	}
 	double spent = now_ms() - start;
+	if (elf_source_open(fd, &source) == 0)
+		(void)symbols_new(source, &symbols);
 	getrusage(RUSAGE_SELF, &usage);
 	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 " inflated %zu\n", unique, spent,
 		usage.ru_maxrss, UINT64_MAX - budget.work_left, SIZE_MAX - budget.inflated_left);
 	for (size_t i = 0; i < count; i++) {
 		uint64_t *at = bsearch(&asked[i], sorted, unique, sizeof(*sorted), compare);
 
-		print(&locations[at - sorted]);
+		print(&locations[at - sorted], symbols ? symbols_find(symbols, asked[i]) : NULL);
 	}
+	symbols_free(symbols);
 	debug_info_close(info);
 	arena_destroy(&arena);
 	free(locations);

@@ -273,7 +273,7 @@ read_attributes(struct cursor *in, struct abbreviations *table, struct abbreviat
 			attribute.implicit = cursor_sleb128(in);
 		size = fixed_size(table->format, known_form(attribute.form));
 		ret->size = size == SIZE_VARIES || ret->size == SIZE_VARIES ? SIZE_VARIES : ret->size + size;
-		ret->has_sibling |= attribute.name == ENTRY_SIBLING;
+		ret->has_code |= attribute.name == ENTRY_LOW_PC || attribute.name == ENTRY_RANGES;
 		error = table->count - ret->first < ENTRY_ATTRIBUTES_MAX ? add_attribute(table, &attribute)
 									 : -EBADMSG;
 		if (error)
@@ -402,15 +402,14 @@ debug_entry_skip(struct cursor *in, struct debug_format format, const struct abb
 {
 	const struct attribute *attributes = abbreviations->attributes + abbreviation->first;
 
-	ret_sibling->kind = VALUE_NONE;
-	if (!abbreviation->has_sibling && abbreviation->size != SIZE_VARIES)
+	if (!ret_sibling && abbreviation->size != SIZE_VARIES)
 		return cursor_bytes(in, abbreviation->size);
 	for (uint32_t i = 0; i < abbreviation->count; i++) {
 		struct debug_value value = {0};
 
 		if (!debug_value_read(in, format, attributes[i].form, attributes[i].implicit, &value))
 			return false;
-		if (attributes[i].name == ENTRY_SIBLING)
+		if (ret_sibling && attributes[i].name == ENTRY_SIBLING)
 			*ret_sibling = value;
 	}
 	return true;

@@ -66,7 +66,7 @@ struct debug_entry {
 struct abbreviation {
 	uint16_t tag; /* 0: no such code */
 	bool has_children;
-	bool has_sibling;
+	bool has_code;         /* says where, that is */
 	uint32_t first, count; /* in the table's attributes */
 	uint32_t size;         /* of an entry after its code, when all of it is fixed; else SIZE_VARIES */
 };
@@ -83,7 +83,8 @@ void abbreviations_free(struct abbreviations *abbreviations);
 /* NULL: no such code. */
 const struct abbreviation *abbreviations_find(const struct abbreviations *abbreviations, uint64_t code);
 
-/* The values that follow the code, all of them or (cheaper) only the sibling. False: malformed. */
+/* The values that follow the code: all of them, or (cheaper) only the sibling, or (NULL) none. False:
+ * malformed. */
 bool debug_entry_read(struct cursor *in, struct debug_format format,
 		      const struct abbreviations *abbreviations, const struct abbreviation *abbreviation,
 		      struct debug_entry *ret);

@@ -190,13 +190,17 @@ is_without_code(uint16_t tag)
 static int
 walk_other(struct walk *walk, const struct abbreviation *abbreviation)
 {
-	struct debug_value sibling;
+	bool may_jump = abbreviation->has_children && is_without_code(abbreviation->tag);
+	struct debug_value sibling = {0};
 
-	if (!debug_entry_skip(&walk->in, walk->unit->format, walk->abbreviations, abbreviation, &sibling))
+	if (!debug_entry_skip(&walk->in, walk->unit->format, walk->abbreviations, abbreviation,
+			      may_jump ? &sibling : NULL))
 		return -EBADMSG;
-	if (abbreviation->has_children && !(is_without_code(abbreviation->tag) && jump(walk, &sibling)))
-		walk->depth++;
-	return 0;
+	if (!abbreviation->has_children || (may_jump && jump(walk, &sibling)))
+		return 0;
+	walk->depth++;
+	/* A function that is only declared, or only there to be inlined. */
+	return abbreviation->tag == DW_TAG_subprogram ? push_scope(walk, false) : 0;
 }
 
 static void
@@ -225,8 +229,9 @@ walk_entry(struct walk *walk)
 	if (!abbreviation)
 		return -EBADMSG;
 	walk->work += 1 + abbreviation->count;
-	if (abbreviation->tag == DW_TAG_subprogram ||
-	    (abbreviation->tag == DW_TAG_inlined_subroutine && current_scope(walk)->function))
+	if (abbreviation->has_code &&
+	    (abbreviation->tag == DW_TAG_subprogram ||
+	     (abbreviation->tag == DW_TAG_inlined_subroutine && current_scope(walk)->function)))
 		return walk_code(walk, abbreviation);
 	return walk_other(walk, abbreviation);
 }

@@ -48,14 +48,17 @@ drop_repeats(uint64_t *values, size_t count)
 }
 
 void
-source_batch_find(struct source_batch *batch, int fd, int alternate_fd, struct debug_budget *budget,
-		  uint64_t *addresses, size_t count)
+source_batch_find(struct source_batch *batch, int fd, const struct module_files *files,
+		  struct debug_budget *budget, uint64_t *addresses, size_t count)
 {
 	struct debug_info *info = NULL;
-	int error;
+	int error = -ENOENT;
 
 	*batch = (struct source_batch){.addresses = addresses, .arena.limit = RESULT_BYTES_MAX};
-	error = debug_info_open(fd, alternate_fd, budget, &info);
+	if (files->debug_fd >= 0)
+		error = debug_info_open(files->debug_fd, files->alt_fd, budget, &info);
+	if (error)
+		error = debug_info_open(fd, files->alt_fd, budget, &info);
 	if (!error) {
 		sort(addresses, count);
 		batch->count = drop_repeats(addresses, count);

@@ -2,6 +2,7 @@
 /* What the debug information of one file says about a batch of addresses, in any order and with repeats. */
 
 #include "worker/symbolize/debug_info.h"
+#include "worker/symbolize/module_files.h"
 
 struct source_batch {
 	uint64_t *addresses; /* sorted, each once */
@@ -10,10 +11,11 @@ struct source_batch {
 	struct arena arena;
 };
 
-/* Takes `addresses` (malloc'ed), also on failure. Without debug information, or beyond what memory or the
+/* The debug information is in the debug file, if there is one, or in the module (`fd`): all borrowed. Takes
+ * `addresses` (malloc'ed), also on failure. Without debug information, or beyond what memory or the
  * budget hold (budget->is_exceeded), the batch knows nothing, or not everything. */
-void source_batch_find(struct source_batch *batch, int fd, int alternate_fd, struct debug_budget *budget,
-		       uint64_t *addresses, size_t count);
+void source_batch_find(struct source_batch *batch, int fd, const struct module_files *files,
+		       struct debug_budget *budget, uint64_t *addresses, size_t count);
 void source_batch_destroy(struct source_batch *batch);
 
 /* NULL: nothing is known. Borrowed. */

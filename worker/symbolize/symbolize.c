@@ -59,7 +59,7 @@ struct function_record {
 /* What the locations of one file are named after. */
 struct name_sources {
 	const char *base;           /* of the path */
-	struct module_names *names; /* NULL: none */
+	struct module_names *names; /* NULL: the file cannot be had */
 	struct source_batch debug;
 	const char *last_symbol; /* neighbouring locations mostly share their function */
 	uint32_t last_name;
@@ -303,12 +303,12 @@ name_location(struct job *job, struct name_sources *sources, Location *location,
 	return error;
 }
 
-/* Only for a file whose identity was checked. */
+/* By the file itself, whose identity was checked, or by its debug file. */
 static int
-find_sources(struct job *job, const struct file_record *file, const struct name_sources *sources, int fd,
+find_sources(struct job *job, const struct file_record *file, int fd, const struct module_names *names,
 	     struct source_batch *ret)
 {
-	const struct module_files *separate = module_names_files(sources->names);
+	const struct module_files *files = module_names_files(names);
 	size_t count = 0;
 	uint64_t *addresses;
 
@@ -321,8 +321,7 @@ find_sources(struct job *job, const struct file_record *file, const struct name_
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN; i = job->next_location[i])
 		addresses[count++] = job->profile->location[i]->address;
 	job->debug_budget.is_exceeded = false;
-	source_batch_find(ret, separate->debug_fd >= 0 ? separate->debug_fd : fd, separate->alt_fd,
-			  &job->debug_budget, addresses, count);
+	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
 	job->over_budget += job->debug_budget.is_exceeded;
 	return 0;
 }
@@ -336,8 +335,8 @@ name_file(struct job *job, const struct file_record *file)
 	int error = 0;
 
 	sources.names = open_names(job, path, pprof_string(job->profile, file->build_id), &fd);
-	if (sources.names && fd >= 0 && job->is_debug_info_wanted)
-		error = find_sources(job, file, &sources, fd, &sources.debug);
+	if (fd >= 0 && sources.names && job->is_debug_info_wanted)
+		error = find_sources(job, file, fd, sources.names, &sources.debug);
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i])
 		error = name_location(job, &sources, job->profile->location[i],
 				      job->profile->mapping[job->mapping_of_location[i]]);
