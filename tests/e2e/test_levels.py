@@ -106,7 +106,7 @@ class Levels(unittest.TestCase):
         same one that leaves them to a C library, which need not have any."""
         for word, methods, expected in (("large", [], "chain"), ("large", ["--unwind", "dwarf"], "normal"), ("libc", [], "small")):
             with self.subTest(word=word, methods=methods):
-                session = self.start(3, methods, program=[FRAME_POINTERS, "3", word])
+                session = self.start(2, methods, program=[FRAME_POINTERS, "2", word])
                 profile = self.profile(session)
                 levels = self.check_whole(profile)
                 self.assertGreater(levels["ddprof.level." + expected], 1000, levels)
