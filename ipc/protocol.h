@@ -112,7 +112,7 @@ struct rings_message {
 _Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire layout");
 
 /* How a stack's walk ended, as counted on the wire; same order as enum unwind_end. */
-#define ENDINGS 6
+#define ENDINGS 7
 #define ENDING_ROOT 0
 #define ENDING_DEPTH 5 /* reached the root too, but has more frames than are kept */
 
@@ -128,11 +128,12 @@ struct module_endings {
 
 /* The account of one profile, or of a whole session. */
 struct ledger {
-	uint64_t samples;   /* records unwound */
-	uint64_t lost;      /* samples the kernel dropped because a ring was full */
-	uint64_t malformed; /* records that did not have the layout we asked for */
-	uint64_t unstored;  /* unwound, but aggregation had reached its memory limit */
-	uint64_t restarts;  /* unwinders that died: what they had read is missing in cpu_time_ns */
+	uint64_t samples;       /* records unwound */
+	uint64_t lost;          /* samples the kernel dropped because a ring was full */
+	uint64_t malformed;     /* records that did not have the layout we asked for */
+	uint64_t unstored;      /* unwound, but aggregation had reached its memory limit */
+	uint64_t sideband_lost; /* mappings, names, forks and exits likewise: code may show as unknown */
+	uint64_t restarts;      /* unwinders that died: what they had read is missing in cpu_time_ns */
 	uint64_t ending[ENDINGS];
 	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
 	uint64_t cpu_time_ns;            /* sum of the sampled periods */
