@@ -128,11 +128,12 @@ struct module_endings {
 
 /* The account of one profile, or of a whole session. */
 struct ledger {
-	uint64_t samples;   /* records unwound */
-	uint64_t lost;      /* samples the kernel dropped because a ring was full */
-	uint64_t malformed; /* records that did not have the layout we asked for */
-	uint64_t unstored;  /* unwound, but aggregation had reached its memory limit */
-	uint64_t restarts;  /* unwinders that died: what they had read is missing in cpu_time_ns */
+	uint64_t samples;       /* records unwound */
+	uint64_t lost;          /* samples the kernel dropped because a ring was full */
+	uint64_t malformed;     /* records that did not have the layout we asked for */
+	uint64_t unstored;      /* unwound, but aggregation had reached its memory limit */
+	uint64_t sideband_lost; /* mappings, names, forks and exits likewise: code may show as unknown */
+	uint64_t restarts;      /* unwinders that died: what they had read is missing in cpu_time_ns */
 	uint64_t ending[ENDINGS];
 	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
 	uint64_t cpu_time_ns;            /* sum of the sampled periods */

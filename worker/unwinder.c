@@ -213,28 +213,30 @@ compact_journal(struct unwinder_role *role)
 }
 
 static void
-count_lost(struct unwinder_role *role, const struct ring_record *record)
+count_lost(const struct ring_record *record, uint64_t *count)
 {
 	uint8_t bytes[64];
 	struct sideband_record lost;
 
 	if (record->header.size <= sizeof(bytes) && ring_record_copy(record, 0, bytes, record->header.size) &&
 	    record_decode_sideband(bytes, record->header.size, &lost) == 0)
-		role->collector.ledger.lost += lost.lost.count;
+		*count += lost.lost.count;
 }
 
 static void
 handle_record(void *context, size_t ring_index, const struct ring_record *record)
 {
 	struct unwinder_role *role = context;
-	bool is_sideband_ring = role->ring_set.about[ring_index].event == EVENT_SIDEBAND;
+	struct ledger *ledger = &role->collector.ledger;
 
 	if (record->header.type == PERF_RECORD_SAMPLE)
 		handle_sample(role, record);
 	else if (record->header.type != PERF_RECORD_LOST)
 		handle_sideband(role, record);
-	else if (!is_sideband_ring && !role->counts_lost)
-		count_lost(role, record);
+	else if (role->ring_set.about[ring_index].event == EVENT_SIDEBAND)
+		count_lost(record, &ledger->sideband_lost);
+	else if (!role->counts_lost)
+		count_lost(record, &ledger->lost);
 }
 
 static size_t

@@ -30,7 +30,8 @@ static const struct {
 	unsigned long long value;
 	const char *unit, *reason;
 } limits[] = {
-	{"frequency", FREQUENCY_MAX_HZ, "Hz", "1 % of a core in kernel time with a 32 KB stack"},
+	{"frequency", FREQUENCY_MAX_HZ, "Hz", "5 % of a core in kernel time with a 32 KB stack"},
+	{"unless the policy says more", FREQUENCY_POLICY_HZ, "Hz", "1 % of a core"},
 	{"default frequency", FREQUENCY_DEFAULT_HZ, "Hz", "not 100: never in lockstep with a timer"},
 	{"least stack", STACK_MIN_BYTES, "bytes", "a few frames"},
 	{"most stack", STACK_MAX_BYTES, "bytes", "what perf_event_attr.sample_stack_user can express"},

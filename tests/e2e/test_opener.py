@@ -122,6 +122,8 @@ class Policy(OpenerTest):
         too_fast = "the policy does not allow this frequency .at most 50 Hz.; ask for no more"
         self.check_refused(self.host("max_frequency = 50\\n"), "policy-frequency", too_fast)
         self.check_opened(self.host("max_frequency = 50\\n"), ["-e", "sCPU freq=50"])
+        self.check_refused(PrivateHost(self), "policy-frequency", too_fast.replace("50", "1000"), ["-e", "sCPU freq=5000"])
+        self.check_opened(self.host("max_frequency = 5000\\n"), ["-e", "sCPU freq=5000"])
         too_deep = "the policy does not allow this stack size .at most 16384 bytes.; ask for no more"
         line = self.check_refused(self.host("max_stack = 16384\\n"), "policy-stack", too_deep,
                                   ["--stack_sample_size", "16392"])

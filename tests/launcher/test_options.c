@@ -439,7 +439,7 @@ test_refused_on_command_line(void **state)
 		{{"-T", "a:b,", "x"}, "--tags: tag ''" TAG_RULE},
 		{{"-T", ",a:b", "x"}, "--tags: tag ''" TAG_RULE},
 		{{"-T", "a:b,,c:d", "x"}, "--tags: tag ''" TAG_RULE},
-		{{"-e", "sCPU f=0", "x"}, "--event: '0' is not a frequency in Hz from 1 to 1000"},
+		{{"-e", "sCPU f=0", "x"}, "--event: '0' is not a frequency in Hz from 1 to 5000"},
 		{{"-e", "", "x"}, "--event: '' names no event (accepted: sCPU)"},
 		{{"-e", "sCPU", "-e", "sCPU", "x"},
 		 "--event: sCPU is given twice (accepted: every event once)"},

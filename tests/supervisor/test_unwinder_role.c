@@ -576,6 +576,7 @@ test_lost_records(void **state)
 	send_plain(MESSAGE_FINISH);
 	await_profile(ANSWER_FILE, &head, &bytes, &size);
 	assert_int_equal(head.ledger.lost, 7);
+	assert_int_equal(head.ledger.sideband_lost, 7);
 	free(bytes);
 	end_role(0);
 }

@@ -74,6 +74,7 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 	sum->lost += part->lost;
 	sum->malformed += part->malformed;
 	sum->unstored += part->unstored;
+	sum->sideband_lost += part->sideband_lost;
 	sum->restarts += part->restarts;
 	for (size_t i = 0; i < ENDINGS; i++)
 		sum->ending[i] += part->ending[i];

@@ -10,6 +10,7 @@
 #include "worker/unwind/code_patterns.h"
 #include "worker/unwind/module.h"
 #include "worker/unwind/pc_cache.h"
+#include "worker/unwind/red_zone.h"
 #include "worker/unwind/step.h"
 
 #include <errno.h>
@@ -150,6 +151,8 @@ step_by_module_row(struct walk *w, const struct code_place *place)
 	case 0:
 		if (row.signal_frame)
 			report_signal_frame(w);
+		if (w->state.interrupted)
+			red_zone_mend_row(&w->state, w->lookup, w->context, &row);
 		return step_by_row(&w->state, &row);
 	case -ENOENT:
 	case -EBADMSG:

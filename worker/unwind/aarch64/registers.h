@@ -23,10 +23,6 @@ enum {
 	REGISTER_FP = REGISTER_X29,
 };
 
-/* Registers that keep their value without a rule: x19 to x29 are callee-saved; and where no rule says where
- * the return address was saved, it is in lr still. */
-#define UNCHANGED_REGISTERS ((1ull << (REGISTER_LR + 1)) - (1ull << REGISTER_X19))
-
 /* perf's register order (bit order of SAMPLE_REGISTERS_MASK): the same as DWARF's. */
 #define REGISTERS_IN_PERF_ORDER                                                                           \
 	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, \

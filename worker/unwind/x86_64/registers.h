@@ -32,11 +32,6 @@ enum {
 	REGISTER_FP = REGISTER_RBP,
 };
 
-/* Registers a function must give back to its caller: without a rule they keep their value. */
-#define UNCHANGED_REGISTERS                                                                          \
-	(1ull << REGISTER_RBX | 1ull << REGISTER_RBP | 1ull << REGISTER_R12 | 1ull << REGISTER_R13 | \
-	 1ull << REGISTER_R14 | 1ull << REGISTER_R15)
-
 /* perf's register order (bit order of SAMPLE_REGISTERS_MASK). */
 #define REGISTERS_IN_PERF_ORDER                                                                           \
 	REGISTER_RAX, REGISTER_RBX, REGISTER_RCX, REGISTER_RDX, REGISTER_RSI, REGISTER_RDI, REGISTER_RBP, \
