@@ -141,6 +141,7 @@ static const char *const end_frame[UNWIND_END_COUNT] = {
 	[END_UNREADABLE] = "[unwind failure]",
 	[END_BAD_CFI] = "[unwind failure]",
 	[END_DEPTH] = NULL, /* its root is there; the frame for those left out says what is not */
+	[END_OTHER_STACK] = "[incomplete]",
 };
 _Static_assert(UNWIND_END_COUNT == ENDINGS, "the ledger counts every ending");
 
@@ -163,39 +164,21 @@ store(struct collector *collector, const struct profile_sample *sample)
 		collector->ledger.unstored += (uint64_t)sample->count;
 }
 
-/* The kernel followed the frame pointers itself: its addresses are looked up, not walked. What is no code
- * ends it, as in a walk of ours: a program without frame pointers has anything there. */
-static enum unwind_end
-look_up_chain(struct collector *collector, const struct sample_record *sample, struct frame *ret_frames,
-	      size_t *ret_count)
-{
-	size_t count = 0;
-
-	for (; count < sample->chain_count && count < UNWIND_MAX_FRAMES; count++) {
-		struct code_place place;
-		bool is_return_address = count > 0;
-
-		collector_look_up(collector, sample->chain[count] - is_return_address, &place);
-		if (place.kind == CODE_UNMAPPED && is_return_address)
-			break;
-		ret_frames[count] =
-			(struct frame){.kind = place.kind, .file = place.file, .address = place.address};
-	}
-	*ret_count = count;
-	return count == sample->chain_count ? END_ROOT : END_UNMAPPED; /* root: as far as anybody can tell */
-}
-
 static enum unwind_end
 find_frames(struct collector *collector, const struct sample_record *sample, struct frame *ret_frames,
 	    size_t *ret_count)
 {
-	*ret_count = 0;
-	if (sample->has_registers)
-		return unwinder_walk(collector->unwinder, &sample->registers, &sample->stack,
-				     collector_look_up, collector, ret_frames, ret_count);
-	if (sample->chain_count > 0 || sample->in_kernel)
-		return look_up_chain(collector, sample, ret_frames, ret_count);
-	return END_BAD_CFI; /* a 32-bit process: nothing we can walk */
+	struct chain_walk walk = {
+		.unwinder = collector->unwinder,
+		.lookup = collector_look_up,
+		.context = collector,
+		.program = process_executable(collector->sampled),
+		.frames = ret_frames,
+	};
+	enum unwind_end end = sample_walk(&collector->walker, sample, &walk);
+
+	*ret_count = walk.count;
+	return end;
 }
 
 void

@@ -20,7 +20,7 @@ enum {
 
 /* How to recover one register of the caller (DWARF 5, 6.4.1). */
 enum cfi_kind {
-	CFI_UNSPECIFIED, /* the ABI decides: callee-saved registers are unchanged */
+	CFI_UNSPECIFIED, /* unchanged, as every debugger has it */
 	CFI_UNDEFINED,
 	CFI_SAME,
 	CFI_AT_OFFSET,     /* saved at CFA + offset */

@@ -10,6 +10,7 @@
 #include "worker/unwind/code_patterns.h"
 #include "worker/unwind/module.h"
 #include "worker/unwind/pc_cache.h"
+#include "worker/unwind/red_zone.h"
 #include "worker/unwind/step.h"
 
 #include <errno.h>
@@ -18,9 +19,6 @@
 
 /* More frames than the largest copy has words: a walk that gets here takes no step from memory. */
 #define WALK_MAX_FRAMES 10000
-
-/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
-#define CFI_BYTES_PER_WALK (512u << 10)
 
 struct unwinder {
 	struct pc_cache *cache;
@@ -108,10 +106,11 @@ enter_frame(struct walk *w, uint64_t pc, struct code_place *ret_place)
 	return ret_place->kind == CODE_MODULE || ret_place->kind == CODE_ANONYMOUS;
 }
 
-/* The way back for a frame whose code runs on at pc although it is not interrupted: a signal handler
- * "returns" to the first byte of its stub, and pc - 1 would name whatever lies in front of it. */
+/* For a frame whose code runs on at pc although it is not interrupted: a signal handler "returns" to the
+ * first byte of its stub, a coroutine to that of a function nobody called, and pc - 1 would name whatever
+ * lies in front of it. */
 static void
-report_signal_frame(struct walk *w)
+report_first_byte(struct walk *w)
 {
 	if (!w->state.interrupted)
 		w->frames[frame_slot(w->count - 1)].address++;
@@ -152,7 +151,9 @@ step_by_module_row(struct walk *w, const struct code_place *place)
 	switch (unwind_module_find_row(place->module, &w->unwinder->scratch, place->address, &row)) {
 	case 0:
 		if (row.signal_frame)
-			report_signal_frame(w);
+			report_first_byte(w);
+		if (w->state.interrupted)
+			red_zone_mend_row(&w->state, w->lookup, w->context, &row);
 		return step_by_row(&w->state, &row);
 	case -ENOENT:
 	case -EBADMSG:
@@ -176,7 +177,7 @@ step_by_code_rule(struct walk *w, struct rule rule)
 static enum step
 step_by_sigreturn(struct walk *w)
 {
-	report_signal_frame(w);
+	report_first_byte(w);
 	return step_by_signal_context(&w->state);
 }
 
@@ -212,6 +213,11 @@ step_completely(struct walk *w, const struct code_place *place, struct rule rule
 		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
 			return step_over_gap(w, place); /* the stub is what follows a *return address* here */
 		return step_by_sigreturn(w);
+	case RULE_START:
+		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
+			return step_over_gap(w, place); /* a gap's last byte */
+		report_first_byte(w);
+		return step_end(&w->state, END_ROOT);
 	case RULE_SP:
 	case RULE_FP:
 		if (rule.from_code)
@@ -240,8 +246,10 @@ walk_frames(struct walk *w, bool exact)
 		struct rule rule;
 		enum step step;
 
-		if (!enter_frame(w, at.pc - !interrupted, &place))
+		if (!enter_frame(w, at.pc - !interrupted, &place)) {
+			position_store(&at, &w->state.registers); /* for report_stop() */
 			return STEP_ENDED;
+		}
 		stack_view_read_ahead(w->state.stack, at.sp, &asked);
 		rule = find_rule(w, &place);
 		if (!exact && __builtin_expect(position_step(&at, w->state.stack, rule, interrupted), 1)) {
@@ -274,10 +282,23 @@ start(struct walk *w, const struct user_registers *registers, const struct stack
 	w->state.registers.known = ALL_REGISTERS;
 }
 
+static void
+report_stop(const struct walk *w, struct walk_stop *ret)
+{
+	const struct register_file *registers = &w->state.registers;
+
+	*ret = (struct walk_stop){
+		.pc = registers->value[REGISTER_PC] - !w->state.interrupted,
+		.sp = registers->value[REGISTER_SP],
+		.fp = registers->value[REGISTER_FP],
+		.fp_known = register_is_known(registers, REGISTER_FP),
+	};
+}
+
 enum unwind_end
-unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
-	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
-	      size_t *ret_count)
+unwinder_walk_to(struct unwinder *unwinder, const struct user_registers *registers,
+		 const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+		 size_t *ret_count, struct walk_stop *ret_stop)
 {
 	struct walk w = {.unwinder = unwinder, .lookup = lookup, .context = context, .frames = frames};
 
@@ -288,6 +309,31 @@ unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
 		if (walk_frames(&w, /* exact= */ true) == STEP_NEEDS_REGISTERS)
 			w.state.end = END_BAD_CFI; /* CFI asks for a register that no caller can have */
 	}
+	report_stop(&w, ret_stop);
 	*ret_count = finish_frames(&w);
 	return w.state.end;
+}
+
+enum unwind_end
+unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
+	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+	      size_t *ret_count)
+{
+	struct walk_stop stop;
+
+	return unwinder_walk_to(unwinder, registers, stack, lookup, context, frames, ret_count, &stop);
+}
+
+struct rule
+unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place, size_t *cfi_bytes_left)
+{
+	struct walk w = {.unwinder = unwinder};
+	struct rule rule;
+
+	if (place->kind != CODE_MODULE && place->kind != CODE_ANONYMOUS)
+		return (struct rule){.kind = RULE_UNREADABLE};
+	unwinder->scratch.budget = *cfi_bytes_left;
+	rule = find_rule(&w, place);
+	*cfi_bytes_left = unwinder->scratch.budget;
+	return rule;
 }
