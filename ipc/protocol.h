@@ -112,7 +112,7 @@ struct rings_message {
 _Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire layout");
 
 /* How a stack's walk ended, as counted on the wire; same order as enum unwind_end. */
-#define ENDINGS 6
+#define ENDINGS 7
 #define ENDING_ROOT 0
 #define ENDING_DEPTH 5 /* reached the root too, but has more frames than are kept */
 

@@ -233,8 +233,12 @@ test_bad_cfi(void **state)
 	EXPECT(f, END_BAD_CFI, ELF(0x208));
 	f->registers.value[REGISTER_RBP] = SP + 3; /* no CFA is odd */
 	EXPECT(f, END_BAD_CFI, ELF(0x208));
-	f->registers.value[REGISTER_RBP] = 0x5555000000; /* nor in the heap */
+	f->registers.value[REGISTER_RBP] = 64; /* nor in the first page */
 	EXPECT(f, END_BAD_CFI, ELF(0x208));
+	f->registers.value[REGISTER_RBP] = SP - 4096; /* nor where this stack was before */
+	EXPECT(f, END_BAD_CFI, ELF(0x208));
+	f->registers.value[REGISTER_RBP] = 0x5555000000; /* but it may be on another stack */
+	EXPECT(f, END_OTHER_STACK, ELF(0x208));
 	f->registers.value[REGISTER_RBP] = SP + 4096; /* but it may be behind the copy */
 	EXPECT(f, END_COPY_SHORT, ELF(0x208));
 	BEGIN(f, CODE(0xe10), 0, CODE(0x510), 0, 0, CODE(0x10), 0); /* rax of a caller: nobody knows */
@@ -414,7 +418,11 @@ test_jit(void **state)
 	EXPECT(f, END_BAD_CFI, JIT + 5);
 	f->registers.value[REGISTER_RBP] = ADDRESS(6); /* half of it is copied */
 	EXPECT(f, END_COPY_SHORT, JIT + 5);
-	f->registers.value[REGISTER_RBP] = SP + (1ull << 30); /* some other number */
+	f->registers.value[REGISTER_RBP] = SP + (1ull << 30); /* Go's runtime, called on a stack of its own */
+	EXPECT(f, END_OTHER_STACK, JIT + 5);
+	f->registers.value[REGISTER_RBP] = SP - (1ull << 30);
+	EXPECT(f, END_OTHER_STACK, JIT + 5);
+	f->registers.value[REGISTER_RBP] = 1ull << 60; /* some other number */
 	EXPECT(f, END_BAD_CFI, JIT + 5);
 
 	/* a chain that points back down, and one that ends in zero */
@@ -518,7 +526,7 @@ test_signal_stub(void **state)
 	for (int above = 0; above < 2; above++) {
 		words[2 + 5 + 15] = above ? SP + (1ull << 40) : SP - (1ull << 40);
 		begin(f, CODE(0x110), words, 48);
-		EXPECT(f, END_COPY_SHORT, ELF(0x110), ELF(0x2200), ELF(0x20f));
+		EXPECT(f, END_OTHER_STACK, ELF(0x110), ELF(0x2200), ELF(0x20f));
 	}
 	for (unsigned back = 0; back <= 2; back++) { /* never in circles */
 		words[2 + 5 + 15] = ADDRESS(back);
@@ -546,7 +554,7 @@ test_signal_frame(void **state)
 
 	for (int above = 0; above < 2; above++) {
 		f->words[5] = above ? SP + (1ull << 40) : SP - (1ull << 40);
-		EXPECT(f, END_COPY_SHORT, ELF(0x110), ELF(0xc00), ELF(0x20f));
+		EXPECT(f, END_OTHER_STACK, ELF(0x110), ELF(0xc00), ELF(0x20f));
 	}
 	for (unsigned back = 0; back <= 2; back++) { /* never in circles */
 		f->words[5] = ADDRESS(back);

@@ -141,6 +141,7 @@ static const char *const end_frame[UNWIND_END_COUNT] = {
 	[END_UNREADABLE] = "[unwind failure]",
 	[END_BAD_CFI] = "[unwind failure]",
 	[END_DEPTH] = NULL, /* its root is there; the frame for those left out says what is not */
+	[END_OTHER_STACK] = "[incomplete]",
 };
 _Static_assert(UNWIND_END_COUNT == ENDINGS, "the ledger counts every ending");
 

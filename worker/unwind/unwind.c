@@ -106,10 +106,11 @@ enter_frame(struct walk *w, uint64_t pc, struct code_place *ret_place)
 	return ret_place->kind == CODE_MODULE || ret_place->kind == CODE_ANONYMOUS;
 }
 
-/* The way back for a frame whose code runs on at pc although it is not interrupted: a signal handler
- * "returns" to the first byte of its stub, and pc - 1 would name whatever lies in front of it. */
+/* For a frame whose code runs on at pc although it is not interrupted: a signal handler "returns" to the
+ * first byte of its stub, a coroutine to that of a function nobody called, and pc - 1 would name whatever
+ * lies in front of it. */
 static void
-report_signal_frame(struct walk *w)
+report_first_byte(struct walk *w)
 {
 	if (!w->state.interrupted)
 		w->frames[frame_slot(w->count - 1)].address++;
@@ -150,7 +151,7 @@ step_by_module_row(struct walk *w, const struct code_place *place)
 	switch (unwind_module_find_row(place->module, &w->unwinder->scratch, place->address, &row)) {
 	case 0:
 		if (row.signal_frame)
-			report_signal_frame(w);
+			report_first_byte(w);
 		if (w->state.interrupted)
 			red_zone_mend_row(&w->state, w->lookup, w->context, &row);
 		return step_by_row(&w->state, &row);
@@ -176,7 +177,7 @@ step_by_code_rule(struct walk *w, struct rule rule)
 static enum step
 step_by_sigreturn(struct walk *w)
 {
-	report_signal_frame(w);
+	report_first_byte(w);
 	return step_by_signal_context(&w->state);
 }
 
@@ -212,6 +213,11 @@ step_completely(struct walk *w, const struct code_place *place, struct rule rule
 		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
 			return step_over_gap(w, place); /* the stub is what follows a *return address* here */
 		return step_by_sigreturn(w);
+	case RULE_START:
+		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
+			return step_over_gap(w, place); /* a gap's last byte */
+		report_first_byte(w);
+		return step_end(&w->state, END_ROOT);
 	case RULE_SP:
 	case RULE_FP:
 		if (rule.from_code)

@@ -49,8 +49,7 @@ struct frame {
 enum unwind_end {
 	/* The outermost frame's own CFI says so (RA undefined), or a zero RA / zero FP. */
 	END_ROOT,
-	/* The next word needed lies beyond the copied bytes, or on another stack (behind a signal handler
-	 * that runs on its own). */
+	/* The next word needed lies beyond the copied bytes. */
 	END_COPY_SHORT,
 	/* Return address in no known executable mapping: it makes no frame. (A leaf there does.) */
 	END_UNMAPPED,
@@ -62,6 +61,10 @@ enum unwind_end {
 	/* As END_ROOT, but there are more than UNWIND_MAX_FRAMES frames: both ends are there, and between
 	 * them one of kind CODE_LEFT_OUT. (A deep stack that ends otherwise is counted as that.) */
 	END_DEPTH,
+	/* The next frame lies on another stack, of which nothing was copied: it switched stacks (Go's
+	 * runtime, gcc's split stacks, longjmp out of a coroutine), or a signal came on a stack of its own.
+	 * In code without unwind tables, whatever looks like a place for a stack counts as one. */
+	END_OTHER_STACK,
 	UNWIND_END_COUNT,
 };
 
