@@ -58,7 +58,9 @@ check_sample(const struct ring_record *record, const struct ring_record *same)
 	CHECK(sample.has_registers == again.has_registers && sample.time_ns == again.time_ns &&
 	      sample.pid == again.pid && sample.tid == again.tid && sample.period_ns == again.period_ns);
 	CHECK(memcmp(&sample.registers, &again.registers, sizeof(sample.registers)) == 0);
-	CHECK(!sample.in_kernel && sample.chain_count == 0);
+	CHECK(!sample.in_kernel && sample.chain_count <= SAMPLE_CHAIN_MAX);
+	CHECK(sample.chain_count == again.chain_count && sample.stack_requested == again.stack_requested);
+	CHECK(memcmp(sample.chain, again.chain, sample.chain_count * sizeof(*sample.chain)) == 0);
 }
 
 static void

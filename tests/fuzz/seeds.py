@@ -61,10 +61,10 @@ MMAP, LOST, COMM, EXIT, FORK, SAMPLE, MMAP2 = 1, 2, 3, 4, 7, 9, 10
 TRAILER = u32(7, 7) + u64(1000)
 
 
-def stack_sample(size, copied, abi=2):
+def stack_sample(size, copied, abi=2, chain=()):
     registers = u64(*range(0x1000, 0x1000 + 17)) if abi else b""
     tail = u64(size) + (bytes(range(size % 256)) + bytes(size - size % 256) + u64(copied) if size else b"")
-    return record(SAMPLE, 2, u32(7, 8), u64(1000, 10101010, abi), registers, tail)
+    return record(SAMPLE, 2, u32(7, 8), u64(1000, 10101010, len(chain), *chain, abi), registers, tail)
 
 
 def mapping(path, build_id=b""):
@@ -78,7 +78,9 @@ SIDEBAND = (mapping("/bin/true"), mapping("/lib/x", bytes(range(20))), mapping("
             record(FORK, 0, u32(8, 7, 8, 7), u64(5), TRAILER), record(EXIT, 0, u32(8, 7, 8, 7), u64(6), TRAILER),
             record(LOST, 0, u64(1, 99), TRAILER))
 SAMPLES = (stack_sample(128, 128), stack_sample(128, 64), stack_sample(0, 0), stack_sample(0, 0, abi=0),
-           stack_sample(256, 250, abi=1))
+           stack_sample(256, 250, abi=1),
+           stack_sample(128, 128, chain=(-512, 0x401000, 0x401200)), stack_sample(64, 8, chain=range(200)),
+           stack_sample(128, 129), stack_sample(128, 4096), record(SAMPLE, 2, u32(7, 8), u64(1000, 5, 1 << 61)))
 for one in SIDEBAND + SAMPLES:
     for position in (0, 500, 511):
         seed("record", u16(position), one)
