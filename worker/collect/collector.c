@@ -2,60 +2,72 @@
 
 #include "worker/collect/collector.h"
 
-#include "worker/unwind/unwind.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A file's executable segments are numbered within the file, so that one mapping number names both. */
-#define SEGMENT_BITS 4
-#define SEGMENT_MASK ((1u << SEGMENT_BITS) - 1)
-
 /* ---- addresses ---- */
 
-/* What is mapped at pc, and how far that answer reaches. */
+/* One number names file and segment; where one ends, so does the range. */
 static void
-look_up_mapping(struct collector *collector, uint64_t pc, struct recent_code *ret)
+add_segment(struct code_place *place, const struct elf_image *image, uint64_t bias)
 {
-	struct mapping *mapping = process_mapping_at(collector->sampled, pc);
-	struct mapped_file *file = mapping ? mapped_files_get(collector->files, mapping->file) : NULL;
+	const struct elf_segment *segments;
+	size_t count = elf_image_segments(image, &segments);
 
-	*ret = (struct recent_code){.place.kind = CODE_UNMAPPED};
+	for (size_t i = 0; i < count && i <= COLLECTOR_SEGMENT_MASK; i++) {
+		uint64_t start = segments[i].address + bias, end = start + segments[i].memory_size;
+
+		if (place->address - segments[i].address >= segments[i].memory_size)
+			continue;
+		place->file |= (uint32_t)i;
+		if (end - place->start < place->size)
+			place->size = end - place->start;
+		if (place->start < start) {
+			place->size -= start - place->start;
+			place->start = start;
+		}
+		return;
+	}
+	place->size = 0; /* what the page holds besides: its neighbours may be in a segment */
+}
+
+static bool
+locate(struct mapping *mapping, const struct elf_image *image)
+{
+	if (!mapping->is_located)
+		mapping->is_located = elf_image_address_of_offset(image, mapping->offset, &mapping->address);
+	return mapping->is_located;
+}
+
+void
+collector_look_up(void *context, uint64_t pc, struct code_place *ret)
+{
+	struct sampled_process *sampled = context;
+	struct mapped_files *files = sampled->collector->files;
+	struct mapping *mapping = process_mapping_at(sampled->process, pc);
+	struct mapped_file *file = mapping ? mapped_files_get(files, mapping->file) : NULL;
+
+	*ret = (struct code_place){.kind = CODE_UNMAPPED, .address = pc};
 	if (!file)
 		return;
 	ret->start = mapping->start;
 	ret->size = mapping->end - mapping->start;
-	ret->place.file = file->number;
-	mapped_files_open(collector->files, file, process_pid(collector->sampled));
+	ret->file = file->number << COLLECTOR_SEGMENT_BITS;
+	mapped_files_open(files, file, process_pid(sampled->process));
 	if (file->state == MAPPED_FILE_ANONYMOUS) {
-		ret->place.kind = CODE_ANONYMOUS;
+		ret->kind = CODE_ANONYMOUS;
 		return;
 	}
-	ret->place.kind = CODE_UNREADABLE;
-	if (file->state != MAPPED_FILE_OPEN)
+	ret->kind = CODE_UNREADABLE;
+	if (file->state != MAPPED_FILE_OPEN || !locate(mapping, file->image))
 		return;
-	if (!mapping->is_located) {
-		if (!elf_image_address_of_offset(file->image, mapping->offset, &mapping->address))
-			return;
-		mapping->is_located = true;
-	}
-	ret->place.kind = CODE_MODULE;
-	ret->bias = mapping->start - mapping->address;
-	ret->place.module = file->module;
-}
-
-/* Most frames are in the same file as the one before. */
-void
-collector_look_up(void *context, uint64_t pc, struct code_place *ret)
-{
-	struct collector *collector = context;
-
-	if (__builtin_expect(pc - collector->recent.start >= collector->recent.size, 0))
-		look_up_mapping(collector, pc, &collector->recent);
-	*ret = collector->recent.place;
-	ret->address = pc - collector->recent.bias;
+	uint64_t bias = mapping->start - mapping->address;
+	ret->kind = CODE_MODULE;
+	ret->address = pc - bias;
+	ret->module = file->module;
+	add_segment(ret, file->image, bias);
 }
 
 static const char *
@@ -73,22 +85,10 @@ pseudo_frame(struct collector *collector, const char *function, const char *file
 					      profile_pseudo_frame(collector->profile, function, filename)};
 }
 
-static uint32_t
-segment_of(const struct elf_image *image, uint64_t address)
-{
-	const struct elf_segment *segments;
-	size_t count = elf_image_segments(image, &segments);
-
-	for (size_t i = 0; i < count && i <= SEGMENT_MASK; i++)
-		if (address - segments[i].address < segments[i].memory_size)
-			return (uint32_t)i;
-	return 0;
-}
-
 static struct profile_frame
 profile_frame_of(struct collector *collector, const struct frame *frame)
 {
-	const struct mapped_file *file = mapped_files_get(collector->files, frame->file);
+	const struct mapped_file *file;
 	char text[48];
 
 	switch (frame->kind) {
@@ -96,13 +96,11 @@ profile_frame_of(struct collector *collector, const struct frame *frame)
 		snprintf(text, sizeof(text), "[truncated %llu frames]", (unsigned long long)frame->address);
 		return pseudo_frame(collector, text, "");
 	case CODE_MODULE:
-		return (struct profile_frame){
-			.mapping = file->number << SEGMENT_BITS | segment_of(file->image, frame->address),
-			.address = frame->address,
-		};
+		return (struct profile_frame){.mapping = frame->file, .address = frame->address};
 	case CODE_ANONYMOUS:
 		return pseudo_frame(collector, "[anonymous]", "Anonymous");
 	case CODE_UNREADABLE:
+		file = mapped_files_get(collector->files, frame->file >> COLLECTOR_SEGMENT_BITS);
 		return pseudo_frame(collector, base_name(file->path), file->path);
 	default:
 		return pseudo_frame(collector, "[unknown mapping]", "");
@@ -114,13 +112,13 @@ static bool
 describe_mapping(void *context, uint32_t number, struct profile_mapping *ret)
 {
 	struct collector *collector = context;
-	const struct mapped_file *file = mapped_files_get(collector->files, number >> SEGMENT_BITS);
+	const struct mapped_file *file = mapped_files_get(collector->files, number >> COLLECTOR_SEGMENT_BITS);
 	const struct elf_segment *segments;
 
 	if (!file || file->state != MAPPED_FILE_OPEN ||
-	    (number & SEGMENT_MASK) >= elf_image_segments(file->image, &segments))
+	    (number & COLLECTOR_SEGMENT_MASK) >= elf_image_segments(file->image, &segments))
 		return false;
-	const struct elf_segment *segment = &segments[number & SEGMENT_MASK];
+	const struct elf_segment *segment = &segments[number & COLLECTOR_SEGMENT_MASK];
 	*ret = (struct profile_mapping){
 		.memory_start = segment->address & ~PAGE_MASK,
 		.memory_limit = (segment->address + segment->memory_size + PAGE_MASK) & ~PAGE_MASK,
@@ -165,9 +163,8 @@ store(struct collector *collector, const struct profile_sample *sample)
 
 /* The kernel followed the frame pointers itself: its addresses are looked up, not walked. What is no code
  * ends it, as in a walk of ours: a program without frame pointers has anything there. */
-static enum unwind_end
-look_up_chain(struct collector *collector, const struct sample_record *sample, struct frame *ret_frames,
-	      size_t *ret_count)
+static void
+look_up_chain(const struct sample_record *sample, struct unwind_job *job)
 {
 	size_t count = 0;
 
@@ -175,66 +172,91 @@ look_up_chain(struct collector *collector, const struct sample_record *sample, s
 		struct code_place place;
 		bool is_return_address = count > 0;
 
-		collector_look_up(collector, sample->chain[count] - is_return_address, &place);
+		collector_look_up(job->context, sample->chain[count] - is_return_address, &place);
 		if (place.kind == CODE_UNMAPPED && is_return_address)
 			break;
-		ret_frames[count] =
+		job->frames[count] =
 			(struct frame){.kind = place.kind, .file = place.file, .address = place.address};
 	}
-	*ret_count = count;
-	return count == sample->chain_count ? END_ROOT : END_UNMAPPED; /* root: as far as anybody can tell */
+	job->count = count;
+	job->end =
+		count == sample->chain_count ? END_ROOT : END_UNMAPPED; /* root: as far as anybody can tell */
 }
 
-static enum unwind_end
-find_frames(struct collector *collector, const struct sample_record *sample, struct frame *ret_frames,
-	    size_t *ret_count)
+static void
+add_stack(struct collector *collector, const struct sample_record *sample, struct process *process,
+	  const struct unwind_job *stack)
 {
-	*ret_count = 0;
-	if (sample->has_registers)
-		return unwinder_walk(collector->unwinder, &sample->registers, &sample->stack,
-				     collector_look_up, collector, ret_frames, ret_count);
-	if (sample->chain_count > 0 || sample->in_kernel)
-		return look_up_chain(collector, sample, ret_frames, ret_count);
-	return END_BAD_CFI; /* a 32-bit process: nothing we can walk */
-}
-
-void
-collector_add_sample(struct collector *collector, const struct sample_record *sample)
-{
-	static struct frame frames[UNWIND_MAX_FRAMES];
 	static struct profile_frame shown[UNWIND_MAX_FRAMES + 3];
-	size_t count = 0, shown_count = 0;
+	const struct frame *frames = stack->frames;
+	size_t count = stack->count, shown_count = 0;
+	enum unwind_end end = stack->end;
 
-	collector->sampled = processes_get(collector->processes, sample->pid);
-	if (!collector->sampled) {
-		collector->ledger.unstored++;
-		return;
-	}
-	collector->recent.size = 0; /* of another process, or before something was mapped */
-	enum unwind_end end = find_frames(collector, sample, frames, &count);
 	if (sample->in_kernel)
 		shown[shown_count++] = pseudo_frame(collector, "[kernel]", "");
 	for (size_t i = 0; i < count; i++)
 		shown[shown_count++] = profile_frame_of(collector, &frames[i]);
 	if (end_frame[end] && !(end == END_UNMAPPED && count > 0 && frames[count - 1].kind == CODE_UNMAPPED))
 		shown[shown_count++] = pseudo_frame(collector, end_frame[end], "");
-	shown[shown_count++] =
-		executable_frame(collector, process_executable(collector->sampled), sample->pid);
+	shown[shown_count++] = executable_frame(collector, process_executable(process), sample->pid);
 
 	collector->ledger.samples++;
 	collector->ledger.ending[end]++;
-	file_endings_add(&collector->endings, count > 0 ? frames[count - 1].file : 0, end);
+	file_endings_add(&collector->endings,
+			 count > 0 ? frames[count - 1].file >> COLLECTOR_SEGMENT_BITS : 0, end);
 	collector->ledger.cpu_time_ns += sample->period_ns;
 	store(collector, &(struct profile_sample){
 				 .frames = shown,
 				 .frame_count = shown_count,
 				 .pid = sample->pid,
 				 .tid = sample->tid,
-				 .process_name = process_name(collector->sampled),
-				 .thread_name = process_thread_name(collector->sampled, sample->tid),
+				 .process_name = process_name(process),
+				 .thread_name = process_thread_name(process, sample->tid),
 				 .cpu_time_ns = (int64_t)sample->period_ns,
 				 .count = 1,
 			 });
+}
+
+/* Frames of the samples of one call; the gap keeps them from sharing sets of the processor's cache. */
+static struct frame frames_of[COLLECTOR_SAMPLES_MAX][UNWIND_MAX_FRAMES + 28];
+
+void
+collector_add_samples(struct collector *collector, const struct sample_record *samples, size_t count)
+{
+	struct sampled_process sampled[COLLECTOR_SAMPLES_MAX];
+	struct unwind_job jobs[COLLECTOR_SAMPLES_MAX];
+	size_t walks = 0, next_walk = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		sampled[i] = (struct sampled_process){
+			.collector = collector,
+			.process = processes_get(collector->processes, samples[i].pid),
+		};
+		if (sampled[i].process && samples[i].has_registers)
+			jobs[walks++] = (struct unwind_job){
+				.registers = &samples[i].registers,
+				.stack = &samples[i].stack,
+				.context = &sampled[i],
+				.space = process_space(sampled[i].process),
+				.frames = frames_of[i],
+			};
+	}
+	unwinder_walk_together(collector->unwinder, collector_look_up, jobs, walks);
+	for (size_t i = 0; i < count; i++) {
+		/* without registers: a 32-bit process, nothing we can walk */
+		struct unwind_job chain = {
+			.context = &sampled[i], .frames = frames_of[i], .end = END_BAD_CFI};
+
+		if (!sampled[i].process) {
+			collector->ledger.unstored++;
+		} else if (samples[i].has_registers) {
+			add_stack(collector, &samples[i], sampled[i].process, &jobs[next_walk++]);
+		} else {
+			if (samples[i].chain_count > 0 || samples[i].in_kernel)
+				look_up_chain(&samples[i], &chain);
+			add_stack(collector, &samples[i], sampled[i].process, &chain);
+		}
+	}
 }
 
 void
