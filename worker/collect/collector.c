@@ -98,12 +98,12 @@ profile_frame_of(struct collector *collector, const struct frame *frame)
 	case CODE_MODULE:
 		return (struct profile_frame){.mapping = frame->file, .address = frame->address};
 	case CODE_ANONYMOUS:
-		return pseudo_frame(collector, "[anonymous]", "Anonymous");
+		return (struct profile_frame){.address = collector->known.anonymous};
 	case CODE_UNREADABLE:
 		file = mapped_files_get(collector->files, frame->file >> COLLECTOR_SEGMENT_BITS);
 		return pseudo_frame(collector, base_name(file->path), file->path);
 	default:
-		return pseudo_frame(collector, "[unknown mapping]", "");
+		return (struct profile_frame){.address = collector->known.unknown_mapping};
 	}
 }
 
@@ -154,6 +154,40 @@ executable_frame(struct collector *collector, uint32_t executable, uint32_t pid)
 	return pseudo_frame(collector, unknown, "");
 }
 
+/* The same, mostly known. */
+static struct profile_frame
+find_executable_frame(struct collector *collector, uint32_t executable, uint32_t pid)
+{
+	const size_t slots = sizeof(collector->known.executable) / sizeof(collector->known.executable[0]);
+	size_t slot = executable % slots;
+	struct profile_frame frame;
+
+	if (executable && collector->known.executable[slot].file == executable)
+		return (struct profile_frame){.address = collector->known.executable[slot].frame};
+	frame = executable_frame(collector, executable, pid);
+	if (executable && frame.address) {
+		collector->known.executable[slot].file = executable;
+		collector->known.executable[slot].frame = frame.address;
+	}
+	return frame;
+}
+
+static int
+name_pseudo_frames(struct profile *profile, struct known_pseudo_frames *ret)
+{
+	bool is_complete = true;
+
+	ret->anonymous = profile_pseudo_frame(profile, "[anonymous]", "Anonymous");
+	ret->unknown_mapping = profile_pseudo_frame(profile, "[unknown mapping]", "");
+	ret->kernel = profile_pseudo_frame(profile, "[kernel]", "");
+	for (size_t i = 0; i < UNWIND_END_COUNT; i++)
+		if (end_frame[i]) {
+			ret->end[i] = profile_pseudo_frame(profile, end_frame[i], "");
+			is_complete = is_complete && ret->end[i];
+		}
+	return is_complete && ret->anonymous && ret->unknown_mapping && ret->kernel ? 0 : -ENOMEM;
+}
+
 static void
 store(struct collector *collector, const struct profile_sample *sample)
 {
@@ -193,12 +227,12 @@ add_stack(struct collector *collector, const struct sample_record *sample, struc
 	enum unwind_end end = stack->end;
 
 	if (sample->in_kernel)
-		shown[shown_count++] = pseudo_frame(collector, "[kernel]", "");
+		shown[shown_count++] = (struct profile_frame){.address = collector->known.kernel};
 	for (size_t i = 0; i < count; i++)
 		shown[shown_count++] = profile_frame_of(collector, &frames[i]);
 	if (end_frame[end] && !(end == END_UNMAPPED && count > 0 && frames[count - 1].kind == CODE_UNMAPPED))
-		shown[shown_count++] = pseudo_frame(collector, end_frame[end], "");
-	shown[shown_count++] = executable_frame(collector, process_executable(process), sample->pid);
+		shown[shown_count++] = (struct profile_frame){.address = collector->known.end[end]};
+	shown[shown_count++] = find_executable_frame(collector, process_executable(process), sample->pid);
 
 	collector->ledger.samples++;
 	collector->ledger.ending[end]++;
@@ -294,7 +328,8 @@ collector_init(struct collector *ret, mapped_file_open *open_file, void *context
 	ret->processes = ret->files ? processes_new(ret->files) : NULL;
 	ret->unwinder = unwinder_new();
 	ret->profile = profile_new(profile_memory_bytes);
-	if (ret->processes && ret->unwinder && ret->profile)
+	if (ret->processes && ret->unwinder && ret->profile &&
+	    name_pseudo_frames(ret->profile, &ret->known) == 0)
 		return 0;
 	collector_destroy(ret);
 	return -ENOMEM;

@@ -12,11 +12,21 @@
 #define COLLECTOR_SEGMENT_BITS 4
 #define COLLECTOR_SEGMENT_MASK ((1u << COLLECTOR_SEGMENT_BITS) - 1)
 
+/* Pseudo-frames that many stacks have, by the profile's number. */
+struct known_pseudo_frames {
+	uint64_t anonymous, unknown_mapping, kernel, end[UNWIND_END_COUNT];
+	struct {
+		uint32_t file; /* 0: empty */
+		uint64_t frame;
+	} executable[16]; /* by file number */
+};
+
 struct collector {
 	struct mapped_files *files;
 	struct processes *processes;
 	struct unwinder *unwinder;
 	struct profile *profile;
+	struct known_pseudo_frames known;
 	struct ledger ledger;
 	struct file_endings endings; /* of the same stacks, by file */
 };
