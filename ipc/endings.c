@@ -7,7 +7,8 @@
 #include <string.h>
 
 const char *const ending_names[ENDINGS] = {
-	[ENDING_ROOT] = "root", "copy_short", "unmapped", "unreadable", "bad_cfi", [ENDING_DEPTH] = "depth",
+	[ENDING_ROOT] = "root",   "copy_short",  "unmapped", "unreadable", "bad_cfi",
+	[ENDING_DEPTH] = "depth", "other_stack",
 };
 
 uint64_t

@@ -9,8 +9,10 @@
  *   hand-over channel opener -> supervisor    SETUP (the launcher's descriptors), RINGS (batches)
  *                     opener <- supervisor    MAPPED
  *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE
- *                     supervisor <- role      READY, PROFILE, WRITTEN, JOURNAL (a memfd that replaces
- * START's) broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN role <- supervisor      OPENED
+ *                     supervisor <- role      READY, PROFILE, WRITTEN, LEVEL, JOURNAL (a memfd that
+ *                                             replaces START's)
+ *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN
+ *                     role <- supervisor      OPENED
  *   wait channel      waiting parent -> supervisor  TARGET_ENDED
  *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
  */
@@ -21,8 +23,13 @@
 #define MESSAGE_MAX_BODY 8192
 #define MAX_CPUS 512
 #define MAX_RINGS (2 * MAX_CPUS) /* one sample ring and one sideband ring per CPU */
-#define MAX_PATH_BYTES 4096      /* PATH_MAX, with the NUL */
-#define MAX_BUILD_ID 20          /* what PERF_RECORD_MMAP2 can carry (perf_event_open(2)) */
+/* Events of other levels of sampling, which write to the sample ring of their CPU: three levels on 32 CPUs. A
+ * new thread of the target costs the kernel 1.3 KB and some microseconds for each event: larger machines pay
+ * as much for their rings' events alone. */
+#define MAX_OTHER_EVENTS 96
+#define MAX_EVENTS (MAX_RINGS + MAX_OTHER_EVENTS)
+#define MAX_PATH_BYTES 4096 /* PATH_MAX, with the NUL */
+#define MAX_BUILD_ID 20     /* what PERF_RECORD_MMAP2 can carry (perf_event_open(2)) */
 
 /* Descriptors every process of ours is started with. */
 enum fixed_fd {
@@ -50,6 +57,7 @@ enum message_kind {
 	MESSAGE_FINISH,
 	MESSAGE_PROFILE,
 	MESSAGE_JOURNAL,
+	MESSAGE_LEVEL,
 	MESSAGE_WRITTEN,
 	MESSAGE_OPEN_MAPPING,
 	MESSAGE_OPEN_KNOWN,
@@ -77,9 +85,10 @@ struct launch_request {
 	uint32_t present; /* bit i: launch_fd i is attached */
 	uint32_t event;   /* enum event_id of policy/events.h */
 	uint32_t frequency_hz;
-	uint32_t stack_bytes;
+	uint32_t levels;      /* bit i: enum sampling_level i of policy/levels.h is wanted */
+	uint32_t stack_bytes; /* 0, or what samples copy instead of the size that belongs to their level */
 };
-_Static_assert(sizeof(struct launch_request) == 16, "wire layout");
+_Static_assert(sizeof(struct launch_request) == 20, "wire layout");
 
 /* ANSWER and MAPPED. failure: enum failure of ipc/failure.h, 0 = ready. */
 struct answer {
@@ -91,8 +100,9 @@ _Static_assert(sizeof(struct answer) == 8, "wire layout");
 /* RINGS: descriptors of one batch, each described in the same order. */
 struct ring_description {
 	uint16_t cpu;
-	uint16_t event;     /* enum event_id */
-	uint32_t data_size; /* bytes of ring data, a power of two */
+	uint8_t event;      /* enum event_id */
+	uint8_t level;      /* of a sample event: enum sampling_level */
+	uint32_t data_size; /* bytes of ring data, a power of two; 0: it writes to its CPU's sample ring */
 };
 struct rings_message {
 	uint32_t total; /* over all batches */
@@ -102,9 +112,11 @@ struct rings_message {
 _Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire layout");
 
 /* How a stack's walk ended, as counted on the wire; same order as enum unwind_end. */
-#define ENDINGS 6
+#define ENDINGS 7
 #define ENDING_ROOT 0
 #define ENDING_DEPTH 5 /* reached the root too, but has more frames than are kept */
+
+#define SAMPLING_LEVELS 4 /* as enum sampling_level */
 
 /* How the walks that ended in one file's code did. */
 #define ENDING_MODULES 8 /* per profile and in the closing lines: those that lost most stacks */
@@ -116,14 +128,16 @@ struct module_endings {
 
 /* The account of one profile, or of a whole session. */
 struct ledger {
-	uint64_t samples;   /* records unwound */
-	uint64_t lost;      /* samples the kernel dropped because a ring was full */
-	uint64_t malformed; /* records that did not have the layout we asked for */
-	uint64_t unstored;  /* unwound, but aggregation had reached its memory limit */
-	uint64_t restarts;  /* unwinders that died: what they had read is missing in cpu_time_ns */
+	uint64_t samples;       /* records unwound */
+	uint64_t lost;          /* samples the kernel dropped because a ring was full */
+	uint64_t malformed;     /* records that did not have the layout we asked for */
+	uint64_t unstored;      /* unwound, but aggregation had reached its memory limit */
+	uint64_t sideband_lost; /* mappings, names, forks and exits likewise: code may show as unknown */
+	uint64_t restarts;      /* unwinders that died: what they had read is missing in cpu_time_ns */
 	uint64_t ending[ENDINGS];
-	uint64_t cpu_time_ns;     /* sum of the sampled periods */
-	uint64_t kernel_count_ns; /* the events' own task-clock count, children included */
+	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
+	uint64_t cpu_time_ns;            /* sum of the sampled periods */
+	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
 };
 
 /* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). The exporter's START
@@ -135,11 +149,18 @@ struct start_message {
 	uint32_t target_pid;
 	uint32_t discard;  /* its predecessor died on what is in the rings: skip that, and count it */
 	uint32_t restarts; /* deaths since the last finished profile */
+	uint32_t unwind;   /* enum unwind_method */
+	uint32_t level; /* the last one LEVEL named; LEVEL_COUNT: none yet, events are as they were opened */
 	char container_id[CONTAINER_ID_MAX];
 	char tags[START_TAGS_MAX]; /* "service:a,env:b,version:c,key:value": whom the profile is about */
 	int64_t start_ns;          /* CLOCK_REALTIME: of the period it begins or continues */
 	uint64_t sequence;         /* of the profile it will finish next */
 	uint64_t kernel_count_ns, kernel_lost; /* session totals that earlier profiles account for */
+};
+
+/* LEVEL: what the unwinder is about to sample at. */
+struct level_message {
+	uint32_t level, before; /* enum sampling_level */
 };
 
 /* PROFILE: one finished profile on its way to the exporter; the descriptor is a sealed memfd of pprof. */
@@ -202,6 +223,7 @@ struct worker_config {
 	uint32_t upload_period_s;
 	uint32_t target_pid;
 	uint32_t period_ns;     /* CPU time per sample */
+	uint32_t unwind;        /* enum unwind_method */
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];

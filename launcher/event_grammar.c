@@ -193,7 +193,8 @@ event_grammar_print(int fd)
 		"--event may be repeated; an event may be named once.\n\n"
 		"  " EVENT_CPU "    CPU time of every thread (software task clock)\n"
 		"            frequency=HZ, freq=HZ or f=HZ: samples per second of CPU time,\n"
-		"            %d to %d, default %d\n\n"
+		"            %d to %d, default %d; above %d only by the administrator's policy\n\n"
 		"Example: --event '" EVENT_CPU " freq=199'\n",
-		EVENT_FREQUENCY_MIN_HZ, EVENT_FREQUENCY_MAX_HZ, EVENT_FREQUENCY_DEFAULT_HZ);
+		EVENT_FREQUENCY_MIN_HZ, EVENT_FREQUENCY_MAX_HZ, EVENT_FREQUENCY_DEFAULT_HZ,
+		FREQUENCY_POLICY_HZ);
 }

@@ -6,6 +6,7 @@
 #include "ipc/channel.h"
 #include "ipc/fd.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,6 +66,27 @@ copy_text(char *ret, size_t capacity, const char *text)
 	return true;
 }
 
+/* A size of the caller's choice is not to be adapted, and without that there is nothing to choose from. */
+static enum unwind_method
+method_of(const struct launch_options *options)
+{
+	return options->unwind == UNWIND_AUTO && options->stack_sample_size > 0 ? UNWIND_DWARF
+										: options->unwind;
+}
+
+static uint32_t
+levels_of(const struct launch_options *options)
+{
+	static const uint32_t levels[] = {
+		[UNWIND_AUTO] = LEVELS_ALL,
+		[UNWIND_DWARF] = LEVELS_ALL & ~LEVEL_BIT(LEVEL_CHAIN),
+		[UNWIND_FP] = LEVEL_BIT(LEVEL_CHAIN),
+	};
+	uint32_t set = levels[method_of(options)];
+
+	return options->stack_sample_size > 0 ? LEVEL_BIT(level_first(set)) : set;
+}
+
 static bool
 fill_config(struct worker_config *config, const struct launch_options *options,
 	    const struct log_destination *log)
@@ -73,6 +95,7 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	config->upload_period_s = options->upload_period_s;
 	config->period_ns = 1000000000u / options->frequency_hz;
 	config->target_pid = (uint32_t)getpid();
+	config->unwind = method_of(options);
 	config->log_is_syslog = log->worker.is_syslog;
 	return copy_text(config->service, sizeof(config->service), options->service) &&
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
@@ -128,6 +151,7 @@ send_request(int channel, const struct launch_options *options, const int fds[LA
 	struct launch_request request = {
 		.event = EVENT_SCPU,
 		.frequency_hz = options->frequency_hz,
+		.levels = levels_of(options),
 		.stack_bytes = options->stack_sample_size,
 	};
 	int attached[LAUNCH_FD_COUNT];

@@ -6,6 +6,7 @@
 #include "ipc/fd.h"
 #include "launcher/line.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 
 #include <errno.h>
 #include <linux/capability.h>
@@ -73,16 +74,19 @@ capability_name(int capability)
 static void
 add_request(struct line *line)
 {
-	const struct event_policy *event = event_policy(subject->request.event);
+	const struct launch_request *request = &subject->request;
+	const struct event_policy *event = event_policy(request->event);
+	uint32_t levels = request->levels; /* the last bit copies most */
 
 	line_add(line, " event=");
-	line_add(line, event && subject->request.frequency_hz ? event->name : "?");
+	line_add(line, event && request->frequency_hz ? event->name : "?");
 	line_add(line, " frequency=");
-	line_add_number(line, subject->request.frequency_hz);
+	line_add_number(line, request->frequency_hz);
 	line_add(line, " stack=");
-	line_add_number(line, subject->request.stack_bytes);
+	line_add_number(line,
+			levels ? level_stack_bytes(31 - __builtin_clz(levels), request->stack_bytes) : 0);
 	line_add(line, " cpus=");
-	line_add_number(line, subject->rings.count / 2);
+	line_add_number(line, subject->rings.ring_count / 2);
 }
 
 void

@@ -1,14 +1,17 @@
 /* Opens exactly what policy/events.c lists, on the parent, on every online CPU, with the least privilege that
- * works, and maps each ring once. */
+ * works, and maps each ring once; then, if it can be had, the same for other levels of sampling. */
 
 #include "launcher/opener.h"
 
+#include "ipc/fd.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 #include "policy/limits.h"
 
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -105,18 +108,11 @@ open_one(struct opening *opening, struct perf_event_attr *attributes, int cpu, s
 }
 
 static void
-add_ring(struct opening *opening, int fd, int cpu, enum event_id event)
+add_event(struct ring_set *rings, int fd, struct ring_description about)
 {
-	struct ring_set *rings = &opening->rings;
-
-	if (rings->count == MAX_RINGS)
-		die(FAILURE_TOO_MANY_FILES, E2BIG);
-	rings->about[rings->count] = (struct ring_description){
-		.cpu = (uint16_t)cpu,
-		.event = (uint16_t)event,
-		.data_size = SIDEBAND_RING_BYTES,
-	};
+	rings->about[rings->count] = about;
 	rings->fd[rings->count++] = fd;
+	rings->ring_count += about.data_size > 0;
 }
 
 /* CPU numbers are tried upwards: an offline CPU answers ENODEV, a number beyond the last possible CPU
@@ -127,9 +123,10 @@ open_on_all_cpus(struct opening *opening)
 	const enum event_id wanted[2] = {EVENT_SIDEBAND, opening->request.event};
 	struct perf_event_attr attributes[2] = {event_policy(wanted[0])->attributes,
 						event_policy(wanted[1])->attributes};
+	enum sampling_level first = level_first(opening->request.levels);
 
 	attributes[1].sample_freq = opening->request.frequency_hz;
-	attributes[1].sample_stack_user = opening->request.stack_bytes;
+	level_apply(first, opening->request.stack_bytes, &attributes[1]);
 	for (int cpu = 0; cpu < UINT16_MAX; cpu++) {
 		for (size_t i = 0; i < 2; i++) {
 			int fd = open_one(opening, &attributes[i], cpu, i);
@@ -140,7 +137,14 @@ open_on_all_cpus(struct opening *opening)
 				return;
 			if (fd < 0)
 				die(failure_of(opening, -fd), -fd);
-			add_ring(opening, fd, cpu, wanted[i]);
+			if (opening->rings.count == MAX_RINGS)
+				die(FAILURE_TOO_MANY_FILES, E2BIG);
+			opening->sampling = attributes[1];
+			add_event(&opening->rings, fd,
+				  (struct ring_description){.cpu = (uint16_t)cpu,
+							    .event = (uint8_t)wanted[i],
+							    .level = (uint8_t)first,
+							    .data_size = SIDEBAND_RING_BYTES});
 		}
 	}
 }
@@ -163,7 +167,7 @@ unmap_rings(void *const mapped[], const struct ring_set *rings, uint32_t count, 
 static int
 map_all(void *mapped[], const struct ring_set *rings, size_t page)
 {
-	for (uint32_t i = 0; i < rings->count; i++) {
+	for (uint32_t i = 0; i < rings->ring_count; i++) {
 		mapped[i] = mmap(NULL, page + rings->about[i].data_size, PROT_READ | PROT_WRITE, MAP_SHARED,
 				 rings->fd[i], 0);
 		if (mapped[i] == MAP_FAILED) {
@@ -195,8 +199,9 @@ static uint32_t
 wanted_ring_size(const struct opening *opening, uint64_t page)
 {
 	const struct launch_request *request = &opening->request;
-	uint64_t cpus = opening->rings.count / 2;
-	uint64_t bytes = (uint64_t)request->frequency_hz * SAMPLE_RING_MS / 1000 * request->stack_bytes;
+	uint64_t cpus = opening->rings.ring_count / 2;
+	uint64_t bytes =
+		(uint64_t)request->frequency_hz * SAMPLE_RING_MS / 1000 * opening->sampling.sample_stack_user;
 	uint64_t budget = ring_budget(cpus, page);
 	uint32_t size = SAMPLE_RING_MIN_BYTES;
 
@@ -218,9 +223,8 @@ map_rings(struct opening *opening)
 	if (may_raise(CAP_IPC_LOCK))
 		raise_only(CAP_IPC_LOCK); /* root's services share one budget otherwise */
 	for (uint32_t size = wanted_ring_size(opening, page); size >= SAMPLE_RING_MIN_BYTES; size /= 2) {
-		for (uint32_t i = 0; i < opening->rings.count; i++)
-			if (opening->rings.about[i].event != EVENT_SIDEBAND)
-				opening->rings.about[i].data_size = size;
+		for (uint32_t i = 1; i < opening->rings.ring_count; i += 2)
+			opening->rings.about[i].data_size = size;
 
 		result = map_all(mapped, &opening->rings, page);
 		if (result == 0)
@@ -229,4 +233,54 @@ map_rings(struct opening *opening)
 			die(FAILURE_SETUP, -result);
 	}
 	die(FAILURE_LOCKED_MEMORY, -result); /* ENOMEM: it is not the locked memory that is short */
+}
+
+/* One level's event on every CPU that has rings. Sideband and samples alternate there. */
+static int
+open_level(struct opening *opening, enum sampling_level level)
+{
+	struct ring_set *rings = &opening->rings;
+
+	level_apply(level, opening->request.stack_bytes, &opening->sampling);
+	for (uint32_t i = 1; i < rings->ring_count; i += 2) {
+		struct ring_description about = rings->about[i];
+		int fd = open_event(&opening->sampling, opening->parent, about.cpu);
+
+		if (fd < 0)
+			return fd;
+		about.level = (uint8_t)level;
+		about.data_size = 0;
+		add_event(rings, fd, about);
+		if (ioctl(fd, PERF_EVENT_IOC_SET_OUTPUT, rings->fd[i]) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/* All of the levels or none, and none never harms: the worker needs descriptors for the target's files more.
+ * These events stay disabled beyond exec. Their output can only be joined once the rings are mapped. */
+void
+open_other_levels(struct opening *opening)
+{
+	struct ring_set *rings = &opening->rings;
+	uint32_t first = LEVEL_BIT(level_first(opening->request.levels)),
+		 others = opening->request.levels & ~first;
+	uint32_t more = (uint32_t)__builtin_popcount(others) * (rings->count / 2);
+	struct rlimit files;
+	int result = more > MAX_OTHER_EVENTS || getrlimit(RLIMIT_NOFILE, &files) < 0 ||
+				     rings->count + more + FILES_BESIDE_EVENTS > files.rlim_cur
+			     ? -EMFILE
+			     : 0;
+
+	opening->sampling.enable_on_exec = 0;
+	raise_only(opening->capability);
+	for (int level = 0; level < LEVEL_COUNT && result == 0; level++)
+		if (others & LEVEL_BIT(level))
+			result = open_level(opening, (enum sampling_level)level);
+	raise_only(NO_CAPABILITY);
+	if (result == 0)
+		return;
+	opening->request.levels = first;
+	while (rings->count > rings->ring_count)
+		close_fd(&rings->fd[--rings->count]);
 }

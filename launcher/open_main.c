@@ -28,10 +28,11 @@ main(int argc, char **argv)
 	become_caller(&opening); /* one user again, and nothing permitted that is not needed */
 	require_safe_host();
 	receive_request(&opening);
-	start_supervisor(&opening); /* before any event exists, and without any right */
-	open_events(&opening);      /* the only phase that raises a capability for the caller's sake */
-	map_rings(&opening);        /* the locked-memory budget is charged here, not to the worker */
-	drop_all_privileges();      /* nothing below this line can get them back */
+	start_supervisor(&opening);  /* before any event exists, and without any right */
+	open_events(&opening);       /* the first phase that raises a capability for the caller's sake ... */
+	map_rings(&opening);         /* the locked-memory budget is charged here, not to the worker */
+	open_other_levels(&opening); /* ... and the last */
+	drop_all_privileges();       /* nothing below this line can get them back */
 	require_own_parent(&opening);
 	write_audit_line(FAILURE_NONE, 0); /* before the descriptors leave: none does without its line */
 	hand_over(&opening);

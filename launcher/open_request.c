@@ -4,6 +4,7 @@
 
 #include "ipc/channel.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 #include "policy/limits.h"
 
 #include <errno.h>
@@ -18,20 +19,25 @@ is_possible(const struct launch_request *request)
 {
 	return request->event != EVENT_SIDEBAND && event_policy(request->event) &&
 	       request->frequency_hz >= 1 && request->frequency_hz <= FREQUENCY_MAX_HZ &&
-	       request->stack_bytes >= STACK_MIN_BYTES && request->stack_bytes <= STACK_MAX_BYTES &&
-	       request->stack_bytes % 8 == 0;
+	       request->levels > 0 && request->levels <= LEVELS_ALL &&
+	       (request->stack_bytes == 0 ||
+		(request->stack_bytes >= STACK_MIN_BYTES && request->stack_bytes <= STACK_MAX_BYTES &&
+		 request->stack_bytes % 8 == 0));
 }
 
-/* The caller hears the limit: it is no secret, and the next request can be right. */
+/* The caller hears the limit: it is no secret, and the next request can be right. Levels beyond it are left
+ * out, if others stay. */
 static void
-require_allowed(const struct launch_request *request, const struct admin_policy *policy)
+require_allowed(struct launch_request *request, const struct admin_policy *policy)
 {
 	if (!(policy->events & 1u << request->event))
 		die(FAILURE_POLICY_EVENT, 0);
 	if (request->frequency_hz > policy->max_frequency_hz)
 		die(FAILURE_POLICY_FREQUENCY, (int)policy->max_frequency_hz);
-	if (request->stack_bytes > policy->max_stack_bytes)
+	uint32_t levels = levels_within(request->levels, request->stack_bytes, policy->max_stack_bytes);
+	if (levels == 0)
 		die(FAILURE_POLICY_STACK, (int)policy->max_stack_bytes);
+	request->levels = levels;
 }
 
 void
@@ -49,7 +55,7 @@ receive_request(struct opening *opening)
 		die(FAILURE_REQUEST, EINVAL);
 
 	opening->request = *request; /* for the audit line, allowed or not */
-	require_allowed(request, &opening->policy);
+	require_allowed(&opening->request, &opening->policy);
 	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
 		opening->launcher_fd[i] = request->present & 1u << i ? message_take_fd(&message, next++) : -1;
 }

@@ -11,7 +11,7 @@
 #define NO_CAPABILITY (-1)
 
 struct opening {
-	struct launch_request request;
+	struct launch_request request; /* its levels: those that are left */
 	struct admin_policy policy;
 	int launcher_fd[LAUNCH_FD_COUNT]; /* passed on unread; -1: not attached */
 	pid_t parent;
@@ -19,6 +19,7 @@ struct opening {
 	int capability;               /* the one that opened the events, or NO_CAPABILITY */
 	int supervisor;               /* hand-over channel */
 	struct ring_set rings;
+	struct perf_event_attr sampling; /* of the sample event that was opened last */
 };
 
 _Noreturn void die(enum failure failure, int error);
@@ -33,6 +34,7 @@ void receive_request(struct opening *opening);
 void start_supervisor(struct opening *opening);
 void open_events(struct opening *opening);
 void map_rings(struct opening *opening);
+void open_other_levels(struct opening *opening);
 void drop_all_privileges(void);
 void require_own_parent(const struct opening *opening);
 void write_audit_line(enum failure failure, int error);

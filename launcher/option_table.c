@@ -73,12 +73,22 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.accepts = "at most " TEXT_OF(OPTION_EVENTS_MAX) " bytes of the grammar '-e help' shows",
 		.kind = OPTION_KIND_EVENTS, .offset = VALUE(events), .max = OPTION_EVENTS_MAX,
 	},
+	[OPTION_UNWIND] = {
+		.name = "unwind", .variable = "DD_PROFILING_UNWIND", .placeholder = "METHOD",
+		.default_text = "auto",
+		.help = "How callers are found: 'dwarf' by the programs' unwinding tables in a copy of the stack; 'fp' by the "
+			"kernel, which follows frame pointers and costs less, and is wrong about code without them; 'auto' by "
+			"what the first samples show.",
+		.accepts = "auto, dwarf or fp",
+		.kind = OPTION_KIND_METHOD, .offset = VALUE(options.unwind),
+	},
 	[OPTION_STACK_SAMPLE_SIZE] = {
 		.name = "stack_sample_size", .variable = "DD_PROFILING_SAMPLE_STACK_USER", .placeholder = "BYTES",
-		.default_text = TEXT_OF(OPTION_STACK_SAMPLE_DEFAULT_BYTES),
-		.help = "How much of the user stack each sample copies: a multiple of 8 from "
+		.help_default = "as needed",
+		.help = "How much of the user stack each sample copies, always: a multiple of 8 from "
 			TEXT_OF(OPTION_STACK_SAMPLE_MIN_BYTES) " to " TEXT_OF(OPTION_STACK_SAMPLE_MAX_BYTES)
-			". Deeper stacks come out incomplete.",
+			". Deeper stacks come out incomplete; '--unwind auto' then means 'dwarf'. Otherwise it begins with "
+			TEXT_OF(STACK_DEFAULT_BYTES) " and follows what stacks need.",
 		.accepts = "a number of bytes, multiple of 8, from " TEXT_OF(OPTION_STACK_SAMPLE_MIN_BYTES)
 			   " to " TEXT_OF(OPTION_STACK_SAMPLE_MAX_BYTES),
 		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.stack_sample_size), .multiple = 8,
@@ -343,6 +353,23 @@ parse_level(const struct option_row *row, const char *value, void *field, char *
 	return -EINVAL;
 }
 
+const char *const unwind_method_names[] = {
+	[UNWIND_AUTO] = "auto", [UNWIND_DWARF] = "dwarf", [UNWIND_FP] = "fp", NULL};
+
+static int
+parse_method(const struct option_row *row, const char *value, void *field, char *ret_problem)
+{
+	(void)row;
+	(void)ret_problem;
+	for (int method = 0; unwind_method_names[method]; method++) {
+		if (strcasecmp(value, unwind_method_names[method]) == 0) {
+			*(enum unwind_method *)field = (enum unwind_method)method;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 static int
 parse_capability(const struct option_row *row, const char *value, void *field, char *ret_problem)
 {
@@ -381,6 +408,7 @@ static int (*const parsers[])(const struct option_row *, const char *, void *, c
 	[OPTION_KIND_EVENTS] = parse_events, [OPTION_KIND_BOOLEAN] = parse_boolean,
 	[OPTION_KIND_LEVEL] = parse_level,   [OPTION_KIND_CAPABILITY] = parse_capability,
 	[OPTION_KIND_FLAG] = parse_flag,     [OPTION_KIND_AUDIT] = parse_audit,
+	[OPTION_KIND_METHOD] = parse_method,
 };
 
 int

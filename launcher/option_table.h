@@ -15,6 +15,7 @@ enum option_kind {
 	OPTION_KIND_EVENTS,
 	OPTION_KIND_BOOLEAN,
 	OPTION_KIND_LEVEL,
+	OPTION_KIND_METHOD,
 	OPTION_KIND_CAPABILITY, /* each one given is added to the set */
 	OPTION_KIND_FLAG,       /* takes no value, and has no variable */
 	OPTION_KIND_AUDIT,      /* the same; the field gets the option's name */
@@ -47,6 +48,8 @@ struct log_level_row {
 };
 
 extern const struct option_row option_table[OPTION_COUNT];
+
+extern const char *const unwind_method_names[]; /* by enum unwind_method; ends with NULL */
 
 /* The first row of a level is its name, the others are aliases. Ends with a NULL name. */
 extern const struct log_level_row log_level_table[];

@@ -7,6 +7,7 @@
  * program itself. */
 
 #include "ipc/log_level.h"
+#include "policy/levels.h"
 #include "policy/limits.h"
 
 #include <stdbool.h>
@@ -27,7 +28,6 @@
 /* bytes, a multiple of 8 */
 #define OPTION_STACK_SAMPLE_MIN_BYTES STACK_MIN_BYTES
 #define OPTION_STACK_SAMPLE_MAX_BYTES STACK_MAX_BYTES
-#define OPTION_STACK_SAMPLE_DEFAULT_BYTES STACK_DEFAULT_BYTES
 
 enum launch_exit {
 	LAUNCH_EXIT_FAILURE = 125, /* we failed, and were asked not to go on then */
@@ -50,6 +50,7 @@ enum option_id {
 	OPTION_OUTPUT,
 	OPTION_UPLOAD_PERIOD,
 	OPTION_EVENT,
+	OPTION_UNWIND,
 	OPTION_STACK_SAMPLE_SIZE,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
@@ -74,8 +75,9 @@ struct launch_options {
 	const char *tags;        /* "k:v,k:v", every tag valid */
 	const char *output;      /* folder for the profiles, as the caller wrote it */
 	unsigned int upload_period_s;
-	unsigned int frequency_hz;      /* of sCPU */
-	unsigned int stack_sample_size; /* bytes */
+	unsigned int frequency_hz; /* of sCPU */
+	enum unwind_method unwind;
+	unsigned int stack_sample_size; /* bytes; 0: as much as stacks turn out to need */
 	enum log_level log_level;
 	const char *log_mode; /* "stdout", "stderr", "syslog", "disabled", else a file's path */
 	bool enabled;         /* false: only execute the command */

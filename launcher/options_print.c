@@ -137,7 +137,13 @@ print_value(const struct option_row *row, const struct option_values *values, in
 		dprintf(fd, "%s", *(const char *const *)field);
 		break;
 	case OPTION_KIND_NUMBER:
-		dprintf(fd, "%u", *(const unsigned int *)field);
+		if (*(const unsigned int *)field > 0)
+			dprintf(fd, "%u", *(const unsigned int *)field);
+		else
+			dprintf(fd, "%s", row->help_default);
+		break;
+	case OPTION_KIND_METHOD:
+		dprintf(fd, "%s", unwind_method_names[*(const enum unwind_method *)field]);
 		break;
 	case OPTION_KIND_EVENTS:
 		dprintf(fd, "sCPU freq=%u", values->options.frequency_hz);

@@ -9,7 +9,7 @@
 
 const struct admin_policy admin_policy_defaults = {
 	.events = ALL_EVENTS,
-	.max_frequency_hz = FREQUENCY_MAX_HZ,
+	.max_frequency_hz = FREQUENCY_POLICY_HZ,
 	.max_stack_bytes = STACK_MAX_BYTES,
 	.max_ring_bytes = SAMPLE_RING_MAX_BYTES,
 };

@@ -45,9 +45,10 @@ static const struct event_policy events[EVENT_COUNT] = {
 					.freq = 1,
 					.read_format = PERF_FORMAT_LOST,
 					.sample_type = PERF_SAMPLE_TID | PERF_SAMPLE_TIME |
-						       PERF_SAMPLE_PERIOD | PERF_SAMPLE_REGS_USER |
-						       PERF_SAMPLE_STACK_USER,
+						       PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN |
+						       PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER,
 					.sample_regs_user = SAMPLE_REGISTERS_MASK,
+					.exclude_callchain_user = 1,
 				},
 			.reason = "CPU time: user registers and the top of the user stack",
 		},

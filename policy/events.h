@@ -1,6 +1,6 @@
 #pragma once
 /* The complete list of perf events anything of ours can open: constant attributes, of which a request may
- * choose only frequency and stack size, within policy/limits.h. */
+ * choose only frequency and stack, within policy/limits.h and policy/levels.h. */
 
 #include <linux/perf_event.h>
 #include <stdint.h>

@@ -155,6 +155,8 @@ static const struct syscall_rule opener[] = {
 	 VERDICT_ALLOW,
 	 "the events; closed on exec, never in a group",
 	 {{3, ALL_BITS, 0xffffffff}, {4, ALL_BITS, PERF_FLAG_FD_CLOEXEC}}},
+	{"ioctl", VERDICT_ALLOW, "a level's samples go to the ring of their CPU",
+	 ARGUMENT(1, ALL_BITS, PERF_EVENT_IOC_SET_OUTPUT)},
 	/* who called, and being only that */
 	{"getresuid", VERDICT_ALLOW, "is the caller one user"},
 	{"getresgid", VERDICT_ALLOW, "is the caller in one group"},

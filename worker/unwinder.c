@@ -8,12 +8,14 @@
 #include "ipc/fd.h"
 #include "ipc/rings.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 #include "worker/base/harden.h"
 #include "worker/base/seal.h"
 #include "worker/collect/collector.h"
 #include "worker/collect/comments.h"
 #include "worker/perf/merge.h"
 #include "worker/perf/record.h"
+#include "worker/perf/sampling.h"
 #include "worker/process/journal.h"
 
 #include <errno.h>
@@ -42,6 +44,7 @@ struct unwinder_role {
 	struct ring_set ring_set;
 	struct perf_ring rings[MAX_RINGS];
 	struct ring_merge *merge;
+	struct sampling sampling;
 	struct collector collector;                          /* its ledger: since the last profile */
 	struct sample_record waiting[COLLECTOR_SAMPLES_MAX]; /* still in their rings */
 	size_t waiting_count;
@@ -98,6 +101,22 @@ ask_supervisor(void *context, const struct open_mapping *request, uint32_t *ret_
 
 /* ---- samples ---- */
 
+_Static_assert(LEVEL_COUNT == SAMPLING_LEVELS, "the ledger counts every level");
+
+/* By what was copied: also right for samples from before a switch, and for a size of the caller's choice. */
+static enum sampling_level
+level_of(const struct sample_record *sample)
+{
+	int level = LEVEL_SMALL;
+
+	if (sample->chain_count > 0)
+		return LEVEL_CHAIN;
+	while (level < LEVEL_LARGE &&
+	       sample->stack_requested > level_policy((enum sampling_level)level)->stack_bytes)
+		level++;
+	return (enum sampling_level)level;
+}
+
 static void
 add_waiting_samples(void *context)
 {
@@ -110,9 +129,14 @@ add_waiting_samples(void *context)
 static void
 handle_sample(struct unwinder_role *role, const struct ring_record *record)
 {
-	if (record_decode_sample(record, &role->waiting[role->waiting_count]) < 0)
+	struct sample_record *sample = &role->waiting[role->waiting_count];
+
+	if (record_decode_sample(record, sample) < 0) {
 		role->collector.ledger.malformed++;
-	else if (++role->waiting_count == COLLECTOR_SAMPLES_MAX)
+		return;
+	}
+	role->collector.ledger.level[level_of(sample)]++;
+	if (++role->waiting_count == COLLECTOR_SAMPLES_MAX)
 		add_waiting_samples(role);
 }
 
@@ -202,28 +226,30 @@ compact_journal(struct unwinder_role *role)
 }
 
 static void
-count_lost(struct unwinder_role *role, const struct ring_record *record)
+count_lost(const struct ring_record *record, uint64_t *count)
 {
 	uint8_t bytes[64];
 	struct sideband_record lost;
 
 	if (record->header.size <= sizeof(bytes) && ring_record_copy(record, 0, bytes, record->header.size) &&
 	    record_decode_sideband(bytes, record->header.size, &lost) == 0)
-		role->collector.ledger.lost += lost.lost.count;
+		*count += lost.lost.count;
 }
 
 static void
 handle_record(void *context, size_t ring_index, const struct ring_record *record)
 {
 	struct unwinder_role *role = context;
-	bool is_sideband_ring = role->ring_set.about[ring_index].event == EVENT_SIDEBAND;
+	struct ledger *ledger = &role->collector.ledger;
 
 	if (record->header.type == PERF_RECORD_SAMPLE)
 		handle_sample(role, record);
 	else if (record->header.type != PERF_RECORD_LOST)
 		handle_sideband(role, record);
-	else if (!is_sideband_ring && !role->counts_lost)
-		count_lost(role, record);
+	else if (role->ring_set.about[ring_index].event == EVENT_SIDEBAND)
+		count_lost(record, &ledger->sideband_lost);
+	else if (!role->counts_lost)
+		count_lost(record, &ledger->lost);
 }
 
 static size_t
@@ -231,6 +257,24 @@ drain(struct unwinder_role *role, uint64_t limit_ns)
 {
 	return ring_merge_drain(role->merge, limit_ns, handle_record, add_waiting_samples, role,
 				&role->collector.ledger.malformed);
+}
+
+/* ---- level of sampling ---- */
+
+/* The supervisor hears it first: whatever happens to us then, our successor knows what the events may be. */
+static int
+follow_choice(struct unwinder_role *role)
+{
+	enum sampling_level wanted = sampling_choice_level(&role->collector.walker.choice);
+	struct level_message message = {.level = wanted, .before = role->sampling.level};
+
+	sampling_settle(&role->sampling);
+	if (wanted == role->sampling.level || !(role->sampling.available & LEVEL_BIT(wanted)))
+		return 0;
+	int result = channel_send(FD_CONTROL, MESSAGE_LEVEL, &message, sizeof(message), NULL, 0);
+	if (result == 0)
+		sampling_switch(&role->sampling, wanted);
+	return result;
 }
 
 /* ---- profiles ---- */
@@ -322,7 +366,7 @@ finish_profile(struct unwinder_role *role, bool is_last)
 static int
 map_rings(struct unwinder_role *role)
 {
-	for (uint32_t i = 0; i < role->ring_set.count; i++) {
+	for (uint32_t i = 0; i < role->ring_set.ring_count; i++) {
 		int result = perf_ring_map(role->ring_set.fd[i], role->ring_set.about[i].data_size,
 					   &role->rings[i]);
 		if (result < 0)
@@ -377,7 +421,7 @@ prepare(struct unwinder_role *role)
 		result = limit_open_files(role);
 	if (result < 0)
 		return result;
-	role->merge = ring_merge_new(role->rings, role->ring_set.count);
+	role->merge = ring_merge_new(role->rings, role->ring_set.ring_count);
 	if (!role->merge || collector_init(&role->collector, ask_supervisor, role, PROFILE_MEMORY_MAX) < 0)
 		return -ENOMEM;
 	role->collector.ledger.restarts = role->start.restarts;
@@ -412,27 +456,31 @@ work(struct unwinder_role *role)
 	int timeout_ms = FIRST_DRAIN_MS;
 
 	watched[0] = (struct pollfd){.fd = FD_CONTROL, .events = POLLIN};
-	for (uint32_t i = 0; i < role->ring_set.count; i++)
+	for (uint32_t i = 0; i < role->ring_set.ring_count; i++)
 		watched[1 + i] = (struct pollfd){.fd = role->ring_set.fd[i], .events = POLLIN};
 	for (;;) {
-		int ready = poll(watched, 1 + role->ring_set.count, timeout_ms);
+		int ready = poll(watched, 1 + role->ring_set.ring_count, timeout_ms);
 		if (ready < 0 && errno != EINTR)
 			return -errno;
 		size_t handled = drain(role, (uint64_t)clock_ns(CLOCK_MONOTONIC) - SETTLE_NS);
 		if (journal_wants_compaction(&role->journal)) {
 			int result = compact_journal(role);
+
 			if (result < 0)
 				return result;
 		}
+		int result = follow_choice(role);
+		if (result < 0)
+			return result;
 		timeout_ms = handled > 0                         ? DRAIN_INTERVAL_MS
 			     : 2 * timeout_ms < IDLE_INTERVAL_MS ? 2 * timeout_ms
 								 : IDLE_INTERVAL_MS;
-		for (uint32_t i = 0; i < role->ring_set.count; i++)
+		for (uint32_t i = 0; i < role->ring_set.ring_count; i++)
 			if (watched[1 + i].revents & (POLLHUP | POLLERR | POLLNVAL))
 				watched[1 + i].fd =
 					-1; /* its tasks are gone; what is in the ring is still read */
 		if (watched[0].revents) {
-			int result = obey(role);
+			result = obey(role);
 			if (result != 0)
 				return result > 0 ? 0 : result;
 		}
@@ -452,6 +500,9 @@ unwinder_main(void)
 		return result;
 	read_kernel_counts(&role, &count_ns,
 			   &lost); /* only to learn whether the kernel counts lost samples */
+	sampling_init(&role.sampling, &role.ring_set, role.start.level);
+	sampling_choice_init(&role.collector.walker.choice, (enum unwind_method)role.start.unwind,
+			     role.sampling.available, role.sampling.level);
 	result = channel_send(FD_CONTROL, MESSAGE_READY, NULL, 0, NULL, 0);
 	return result < 0 ? result : work(&role);
 }

@@ -2,9 +2,11 @@
 
 #include "launcher/audit/attest_judge.h"
 
+#include "policy/levels.h"
+
 #include <string.h>
 
-#define EVENTS_PER_CPU (-2)
+#define EVENTS_PER_CPU (-2) /* sideband, and samples of each level */
 
 /* What each role may hold at most; the same table as in the invariants' test, kept apart on purpose: two
  * people have to be wrong. */
@@ -172,7 +174,7 @@ judge_descriptors(const struct attested *process, struct findings *findings)
 	}
 	for (int kind = 0; kind < DESCRIPTOR_KINDS; kind++) {
 		int most = allowed[process->role][kind];
-		unsigned limit = most == EVENTS_PER_CPU ? 2 * process->cpus : (unsigned)most;
+		unsigned limit = most == EVENTS_PER_CPU ? (1 + LEVEL_COUNT) * process->cpus : (unsigned)most;
 		unsigned count = process->descriptors[kind];
 
 		if (count == 0)

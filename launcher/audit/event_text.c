@@ -24,6 +24,7 @@ static const struct {
 	BIT(exclude_hv, "no hypervisor"),
 	BIT(exclude_guest, "no virtual machine"),
 	BIT(exclude_callchain_kernel, "no kernel stack"),
+	BIT(exclude_callchain_user, "no walk by the kernel either, but at one level"),
 	BIT(freq, "the request chooses a frequency, not a period"),
 	BIT(use_clockid, "one clock for the records of all CPUs"),
 	BIT(sample_id_all, "every record says whose and when"),
@@ -43,6 +44,7 @@ static const struct {
 	{PERF_SAMPLE_TID, "TID"},
 	{PERF_SAMPLE_TIME, "TIME"},
 	{PERF_SAMPLE_PERIOD, "PERIOD"},
+	{PERF_SAMPLE_CALLCHAIN, "CALLCHAIN"},
 	{PERF_SAMPLE_REGS_USER, "REGS_USER"},
 	{PERF_SAMPLE_STACK_USER, "STACK_USER"},
 };
@@ -115,7 +117,8 @@ print_numbers(const struct perf_event_attr *attributes, FILE *to)
 		snprintf(text, sizeof(text), "0x%llx", (unsigned long long)attributes->sample_regs_user);
 		print_field(to, "sample_regs_user", text, "the general registers and the program counter");
 		print_field(to, "sample_freq", "of the request", "within the limits below");
-		print_field(to, "sample_stack_user", "of the request", "within the limits below");
+		print_field(to, "sample_stack_user", "of the level",
+			    "or of the request, within the limits below");
 	}
 	print_field(to, "clockid", "MONOTONIC", "user space can read it too");
 	if (attributes->wakeup_watermark) {

@@ -7,6 +7,7 @@
 #include "launcher/quote.h"
 
 #include "policy/filter.h"
+#include "policy/levels.h"
 #include "policy/limits.h"
 #include "policy/syscalls.h"
 
@@ -29,11 +30,12 @@ static const struct {
 	unsigned long long value;
 	const char *unit, *reason;
 } limits[] = {
-	{"frequency", FREQUENCY_MAX_HZ, "Hz", "1 % of a core in kernel time with a 32 KB stack"},
+	{"frequency", FREQUENCY_MAX_HZ, "Hz", "5 % of a core in kernel time with a 32 KB stack"},
+	{"unless the policy says more", FREQUENCY_POLICY_HZ, "Hz", "1 % of a core"},
 	{"default frequency", FREQUENCY_DEFAULT_HZ, "Hz", "not 100: never in lockstep with a timer"},
 	{"least stack", STACK_MIN_BYTES, "bytes", "a few frames"},
 	{"most stack", STACK_MAX_BYTES, "bytes", "what perf_event_attr.sample_stack_user can express"},
-	{"default stack", STACK_DEFAULT_BYTES, "bytes", "holds 99 % of stacks"},
+	{"default stack", STACK_DEFAULT_BYTES, "bytes", "holds 99 % of stacks; sampling begins with it"},
 	{"least sample ring", SAMPLE_RING_MIN_BYTES, "bytes", "below, a burst of one CPU loses samples"},
 	{"most sample ring", SAMPLE_RING_MAX_BYTES, "bytes", "stays in the L2 cache"},
 	{"all sample rings", SAMPLE_RINGS_MAX_BYTES, "bytes", "mapping them delays the target"},
@@ -47,6 +49,19 @@ print_limits(void)
 	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
 		printf("  %-26s %8llu %-5s  %s\n", limits[i].name, limits[i].value, limits[i].unit,
 		       limits[i].reason);
+}
+
+static void
+print_levels(void)
+{
+	printf("levels of a sample event (one is enabled at a time; those beyond max_stack are not "
+	       "opened)\n");
+	for (int i = 0; i < LEVEL_COUNT; i++) {
+		const struct level_policy *level = level_policy((enum sampling_level)i);
+
+		printf("  %-26s %8u bytes  %s%s\n", level->name, level->stack_bytes,
+		       i == LEVEL_CHAIN ? "and the kernel's walk: " : "", level->reason);
+	}
 }
 
 static void
@@ -67,6 +82,8 @@ print_common(void)
 		printf("\n");
 		event_text_print(event_policy(id), stdout);
 	}
+	printf("\n");
+	print_levels();
 	printf("\n");
 	print_limits();
 	printf("\n");

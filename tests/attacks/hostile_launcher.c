@@ -11,6 +11,7 @@
 
 #include "ipc/fd.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 #include "policy/limits.h"
 
 #include <errno.h>
@@ -51,21 +52,21 @@ is_refused(const char *what, pid_t child, int channel)
 
 #define HONEST_KIND MESSAGE_LAUNCH, 0, 0
 #define HONEST_FDS 3, 2
-#define HONEST_VALUES EVENT_SCPU, 99, 32768
+#define HONEST_VALUES EVENT_SCPU, 99, LEVELS_ALL, 0
 static const struct request_lie {
 	const char *what;
 	uint32_t kind;
 	int head_error, body_error; /* bytes more or less than the request */
 	uint32_t present;
 	size_t fd_count;
-	uint32_t event, frequency_hz, stack_bytes;
+	uint32_t event, frequency_hz, levels, stack_bytes;
 } request_lies[] = {
 	{"another kind", MESSAGE_SETUP, 0, 0, HONEST_FDS, HONEST_VALUES},
 	{"kind 0", 0, 0, 0, HONEST_FDS, HONEST_VALUES},
 	{"a kind far out", UINT32_MAX, 0, 0, HONEST_FDS, HONEST_VALUES},
 	{"a byte short", MESSAGE_LAUNCH, -1, -1, HONEST_FDS, HONEST_VALUES},
 	{"a byte too many", MESSAGE_LAUNCH, 1, 1, HONEST_FDS, HONEST_VALUES},
-	{"no body", MESSAGE_LAUNCH, -16, -16, HONEST_FDS, HONEST_VALUES},
+	{"no body", MESSAGE_LAUNCH, -20, -20, HONEST_FDS, HONEST_VALUES},
 	{"announced longer", MESSAGE_LAUNCH, 8, 0, HONEST_FDS, HONEST_VALUES},
 	{"announced shorter", MESSAGE_LAUNCH, -8, 0, HONEST_FDS, HONEST_VALUES},
 	{"announced far out", MESSAGE_LAUNCH, INT32_MAX, 0, HONEST_FDS, HONEST_VALUES},
@@ -78,18 +79,22 @@ static const struct request_lie {
 	{"no configuration", HONEST_KIND, 2, 1, HONEST_VALUES},
 	{"no folder", HONEST_KIND, 1, 1, HONEST_VALUES},
 	{"nothing at all", HONEST_KIND, 0, 0, HONEST_VALUES},
-	{"the sideband event", HONEST_KIND, HONEST_FDS, EVENT_SIDEBAND, 99, 32768},
-	{"one event too far", HONEST_KIND, HONEST_FDS, EVENT_COUNT, 99, 32768},
-	{"an event far out", HONEST_KIND, HONEST_FDS, UINT32_MAX, 99, 32768},
-	{"a negative event", HONEST_KIND, HONEST_FDS, 0x80000001, 99, 32768},
-	{"frequency 0", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 0, 32768},
-	{"frequency one too high", HONEST_KIND, HONEST_FDS, EVENT_SCPU, FREQUENCY_MAX_HZ + 1, 32768},
-	{"frequency far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, UINT32_MAX, 32768},
-	{"stack 0", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, 0},
-	{"stack too small", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, STACK_MIN_BYTES - 8},
-	{"stack not in words", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, 32764},
-	{"stack too large", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, STACK_MAX_BYTES + 8},
-	{"stack far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, 0xfffffff8},
+	{"the sideband event", HONEST_KIND, HONEST_FDS, EVENT_SIDEBAND, 99, LEVELS_ALL, 0},
+	{"one event too far", HONEST_KIND, HONEST_FDS, EVENT_COUNT, 99, LEVELS_ALL, 0},
+	{"an event far out", HONEST_KIND, HONEST_FDS, UINT32_MAX, 99, LEVELS_ALL, 0},
+	{"a negative event", HONEST_KIND, HONEST_FDS, 0x80000001, 99, LEVELS_ALL, 0},
+	{"frequency 0", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 0, LEVELS_ALL, 0},
+	{"frequency one too high", HONEST_KIND, HONEST_FDS, EVENT_SCPU, FREQUENCY_MAX_HZ + 1, LEVELS_ALL, 0},
+	{"frequency far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, UINT32_MAX, LEVELS_ALL, 0},
+	{"no level", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, 0, 0},
+	{"no level but a stack", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, 0, 32768},
+	{"one level too far", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVEL_BIT(LEVEL_COUNT), 0},
+	{"a level behind the honest ones", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL | 1u << 31, 0},
+	{"every level bit", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, UINT32_MAX, 0},
+	{"stack too small", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, STACK_MIN_BYTES - 8},
+	{"stack not in words", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 32764},
+	{"stack too large", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, STACK_MAX_BYTES + 8},
+	{"stack far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0xfffffff8},
 };
 
 static bool
@@ -98,7 +103,7 @@ tell_request_lie(const struct request_lie *lie)
 	struct {
 		struct launch_request request;
 		char more[16];
-	} body = {.request = {lie->present, lie->event, lie->frequency_hz, lie->stack_bytes}};
+	} body = {.request = {lie->present, lie->event, lie->frequency_hz, lie->levels, lie->stack_bytes}};
 	int ends[2], fds[CHANNEL_MAX_FDS];
 
 	channel_pair(ends);

@@ -95,7 +95,8 @@ static const struct ring_lie {
 	size_t fd_count;
 	uint32_t data_size;
 	uint16_t cpu;
-	bool stops_early; /* the channel is closed before everything has come */
+	bool stops_early;  /* the channel is closed before everything has come */
+	bool has_one_ring; /* only the first is said to have one */
 } ring_lies[] = {
 	{"a pipe", {make_pipe}, NO_LIE},
 	{"memory", {make_memory}, NO_LIE},
@@ -112,13 +113,37 @@ static const struct ring_lie {
 	{"one announced, none attached", {make_event}, 1, 1, 0, RING_BYTES, 0},
 	{"two announced, one attached", {make_event}, 2, 2, 1, RING_BYTES, 0},
 	{"one announced, two attached", {make_event, make_event}, 1, 1, 2, RING_BYTES, 0},
-	{"more than there can be", {make_event}, MAX_RINGS + 1, 1, 1, RING_BYTES, 0},
+	{"more than there can be", {make_event}, MAX_EVENTS + 1, 1, 1, RING_BYTES, 0},
 	{"a total far out", {make_event}, UINT32_MAX, 1, 1, RING_BYTES, 0},
 	{"a count far out", {make_event}, 1, UINT32_MAX, 1, RING_BYTES, 0},
 	{"the second batch missing", {make_event}, 2, 1, 1, RING_BYTES, 0, true},
-	{"a ring of 0 bytes", {make_event}, 1, 1, 1, 0, 0},
+	{"only an event without a ring", {make_event}, 1, 1, 1, 0, 0},
 	{"a ring of 3 pages", {make_event}, 1, 1, 1, 12288, 0},
 	{"a ring of 2 GiB", {make_event}, 1, 1, 1, 1u << 31, 0},
+	{"a pipe as another level's event",
+	 {make_event, make_pipe},
+	 2,
+	 2,
+	 2,
+	 RING_BYTES,
+	 0,
+	 .has_one_ring = true},
+	{"memory as another level's event",
+	 {make_event, make_memory},
+	 2,
+	 2,
+	 2,
+	 RING_BYTES,
+	 0,
+	 .has_one_ring = true},
+	{"more events than levels can need",
+	 {make_event, make_event},
+	 MAX_OTHER_EVENTS + 2,
+	 MAX_OTHER_EVENTS + 2,
+	 MAX_OTHER_EVENTS + 2,
+	 RING_BYTES,
+	 0,
+	 .has_one_ring = true},
 	{"CPU 65535", {make_event}, 1, 1, 1, RING_BYTES, UINT16_MAX},
 };
 
@@ -176,7 +201,8 @@ tell_ring_lie(char *program, const struct ring_lie *lie)
 	int channels[2], fds[CHANNEL_MAX_FDS];
 
 	for (size_t i = 0; i < CHANNEL_MAX_FDS; i++)
-		body.ring[i] = (struct ring_description){.cpu = lie->cpu, .data_size = lie->data_size};
+		body.ring[i] = (struct ring_description){
+			.cpu = lie->cpu, .data_size = i > 0 && lie->has_one_ring ? 0 : lie->data_size};
 	for (size_t i = 0; i < lie->fd_count; i++)
 		if ((fds[i] = lie->make[i > 0]()) < 0)
 			perror(lie->what);

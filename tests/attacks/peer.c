@@ -4,6 +4,7 @@
 
 #include "ipc/fd.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 #include "policy/limits.h"
 
 #include <errno.h>
@@ -88,7 +89,7 @@ peer_request(void)
 		.present = 1u << LAUNCH_FD_CONFIG | 1u << LAUNCH_FD_OUTPUT,
 		.event = EVENT_SCPU,
 		.frequency_hz = FREQUENCY_DEFAULT_HZ,
-		.stack_bytes = STACK_DEFAULT_BYTES,
+		.levels = LEVELS_ALL,
 	};
 }
 

@@ -5,7 +5,6 @@ Measures installed programs; run it on a quiet machine. Every line says what was
 difference is noise."""
 
 import argparse
-import gzip
 import json
 import os
 import platform
@@ -19,15 +18,21 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import interruptions
 import launch_delay
+import levels
 import perf_tool
 import processes
+import profile_comments
+import programs
+import samply_tool
+import scaling
 import slow_down
 import target_filter
 import unwind_engines
 import ways
 
-SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "slow": slow_down.bench,
-            "filter": target_filter.bench, "ways": ways.bench, "unwind": unwind_engines.bench}
+SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "levels": levels.bench, "slow": slow_down.bench,
+            "filter": target_filter.bench, "ways": ways.bench, "scaling": scaling.bench, "programs": programs.bench,
+            "unwind": unwind_engines.bench}
 
 
 class Setup:
@@ -41,6 +46,8 @@ class Setup:
         self.launcher = os.path.join(options.prefix, "bin/ddprof-launch")
         self.programs = options.programs
         self.perf = None if options.no_perf else perf_tool.find()
+        self.samply = None if options.no_perf else samply_tool.find()
+        self.frequencies = [99, 999]
         self.scratch = tempfile.mkdtemp(prefix="ddprof-bench-")
         self.profiles = os.path.join(self.scratch, "profiles")
         self.log = os.path.join(self.scratch, "log")
@@ -49,25 +56,22 @@ class Setup:
     def program(self, name):
         return os.path.join(self.programs, name)
 
-    def launch(self, command, frequency):
+    def launch(self, command, frequency, options=()):
         event = [] if frequency == 99 else ["-e", f"sCPU freq={frequency}"]
-        return [self.launcher, *event, "--output", self.profiles, *command]
+        return [self.launcher, *event, *options, "--output", self.profiles, *command]
 
     def remove_profiles(self):
         for name in os.listdir(self.profiles):
             os.unlink(os.path.join(self.profiles, name))
 
     def take_profiles(self):
-        """The sum of all ledgers and the files' size. A ledger is comments of its profile ("ddprof.lost=0"), that is
-        strings of the string table: a tag ('2'), a length, the text."""
+        """The sum of all ledgers and the files' size."""
         ledger, size = {"samples": 0, "lost": 0}, 0
         for name in os.listdir(self.profiles):
             path = os.path.join(self.profiles, name)
             size += os.path.getsize(path)
-            with gzip.open(path) as file:
-                for length, text in re.findall(rb"2(.)(ddprof\.[a-z_.]+=\d+)", file.read(), re.DOTALL):
-                    key, value = text[:length[0]].decode().removeprefix("ddprof.").split("=")
-                    ledger[key] = ledger.get(key, 0) + int(value)
+            for key, value in profile_comments.ledger(profile_comments.read(path)).items():
+                ledger[key] = ledger.get(key, 0) + value
         self.remove_profiles()
         return ledger, size
 
@@ -89,7 +93,7 @@ def parse_arguments():
     parser.add_argument("--only", choices=SECTIONS, help="one section")
     parser.add_argument("--seconds", type=float, help="length of an unprofiled run of the workload")
     parser.add_argument("--repetitions", type=int, help="runs of the workload of each kind")
-    parser.add_argument("--no-perf", action="store_true", help="do not compare with perf")
+    parser.add_argument("--no-perf", action="store_true", help="do not compare with perf and samply")
     return parser.parse_args()
 
 
@@ -110,6 +114,17 @@ def check_profiling(setup):
     if ledger["samples"] == 0:
         with open(setup.log, encoding="utf-8", errors="replace") as log:
             sys.exit("bench: nothing was profiled:\n" + log.read())
+
+
+def add_what_the_policy_allows(setup):
+    """Most machines allow 1000 Hz."""
+    status = processes.run([setup.launcher, "--require", "--output", setup.profiles, "-e", "sCPU freq=4999", "true"],
+                           setup.log).status
+    setup.remove_profiles()
+    if status == 0:
+        setup.frequencies.append(4999)
+    else:
+        print("4999 Hz: left out; max_frequency = 5000 in /etc/ddprof/policy.conf would allow it")
 
 
 def machine(setup):
@@ -141,6 +156,7 @@ def main():
     setup = Setup(options)
     try:
         check_profiling(setup)
+        add_what_the_policy_allows(setup)
         results = {"machine": machine(setup), "quick": setup.quick}
         print_machine(results["machine"], setup)
         for name, bench in SECTIONS.items():

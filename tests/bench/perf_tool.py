@@ -8,7 +8,7 @@ import shutil
 
 import processes
 
-STACK_BYTES = 32768
+CALL_GRAPHS = {"fp": "fp", "dwarf": "dwarf,32768"}
 SCRIPT_SAMPLES_MAX = 4000  # perf script takes its time
 
 
@@ -41,19 +41,19 @@ def run_script(setup, data_path, watch):
     return processes.Process("perf script", run.own_cpu_ns, 0)
 
 
-def record(setup, command, frequency, watch=None):
-    """Runs the command under perf. Returns its run and what perf needed."""
+def record(setup, command, frequency, watch=None, call_graph="dwarf", script=True):
+    """Runs the command under perf. Returns its run and what perf needed, with `script` to see names, too."""
     data_path = os.path.join(setup.scratch, "perf.data")
     log_path = os.path.join(setup.scratch, "perf.log")
-    run = processes.run([setup.perf, "record", "-e", "task-clock:u", "-F", str(frequency), "-g", "--call-graph",
-                         f"dwarf,{STACK_BYTES}", "-o", data_path, "--"] + command, log_path, watch)
+    run = processes.run([setup.perf, "record", "-e", "task-clock:u", "-F", str(frequency), "--call-graph",
+                         CALL_GRAPHS[call_graph], "-o", data_path, "--"] + command, log_path, watch)
     with open(log_path, encoding="utf-8", errors="replace") as log:
         said = log.read()
     os.unlink(log_path)
     samples = count_after(said, r"\((\d+) samples\)")
     # perf is one thread; what wait4 says of it would include the program that it has waited for
     used = [processes.Process("perf record", run.own_cpu_ns, 0)]
-    if 0 < samples <= SCRIPT_SAMPLES_MAX:
+    if script and 0 < samples <= SCRIPT_SAMPLES_MAX:
         used.append(run_script(setup, data_path, watch))
     result = Record(samples, count_after(said, r"lost (\d+) (?:chunks|samples)"), os.path.getsize(data_path), used)
     os.unlink(data_path)

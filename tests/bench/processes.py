@@ -36,6 +36,7 @@ class Memory:
     anonymous: int | None = None
     proportional: int | None = None
     rings: int | None = None  # mapped perf buffers
+    files: int | None = None  # open descriptors
 
 
 @dataclasses.dataclass
@@ -45,7 +46,7 @@ class Run:
     status: int
     started_ns: int  # CLOCK_MONOTONIC, just before it was
     output: str
-    own_cpu_ns: int  # of its first thread
+    own_cpu_ns: int  # without its children's
     processes: list
 
 
@@ -67,6 +68,13 @@ def field_kib(text, key):
 def rings_kib(pid):
     lines = [line.split()[0] for line in read_proc(pid, "maps").splitlines() if line.endswith("[perf_event]")]
     return sum(int(end, 16) - int(start, 16) for start, end in (line.split("-") for line in lines)) // 1024 or None
+
+
+def open_files(pid):
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd")) or None
+    except OSError:
+        return None
 
 
 def children(pid):
@@ -113,6 +121,7 @@ class MemoryWatch:
             memory.anonymous = highest(memory.anonymous, field_kib(status, "RssAnon"))
             memory.proportional = highest(memory.proportional, field_kib(read_proc(pid, "smaps_rollup"), "Pss"))
             memory.rings = highest(memory.rings, rings_kib(pid))
+            memory.files = highest(memory.files, open_files(pid))
 
     def watch_until_end_of(self, pid):
         while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
@@ -121,8 +130,10 @@ class MemoryWatch:
 
 
 def own_cpu_ns(pid):
-    """Of a zombie's first thread; unlike what wait4 says, without the children it has waited for."""
-    return int(read_proc(pid, "schedstat").split()[0])
+    """A zombie's; unlike what wait4 says, without the children it has waited for. Of its first thread to the
+    nanosecond, of all threads in clock ticks."""
+    ticks = sum(map(int, read_proc(pid, "stat").rpartition(")")[2].split()[11:13]))
+    return max(int(read_proc(pid, "schedstat").split()[0]), ticks * 10 ** 9 // os.sysconf("SC_CLK_TCK"))
 
 
 def bury_worker(watch):
@@ -150,7 +161,7 @@ def run(command, log_path, watch=None):
     actions = [(os.POSIX_SPAWN_DUP2, writer, 1),
                (os.POSIX_SPAWN_OPEN, 2, log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)]
     started_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
+    pid = os.posix_spawnp(command[0], command, os.environ, file_actions=actions)
     os.close(writer)
     if watch:
         watch.watch_until_end_of(pid)

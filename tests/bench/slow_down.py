@@ -1,16 +1,19 @@
-"""What profiling costs a program that does a fixed amount of work, and what the worker uses for it: unprofiled, at
-99 Hz and at 999 Hz, in turns; and the same under perf record."""
+"""What profiling costs a program that does a fixed amount of work, and what the worker uses for it: unprofiled, and at
+99, 999 and 4999 Hz, in turns; and the same under perf record, by frame pointers and with copied stacks, and samply."""
 
 import dataclasses
 
 import perf_tool
 import processes
+import samply_tool
 from statistics_table import Table, error_of_median, median, mib, quartiles, spread_percent, summary, verdict
 
-AIM_PERCENT = {99: 0.2, 999: 1.5}
+AIM_PERCENT = {99: 0.2, 999: 1.5, 4999: 7.5}
 CALIBRATION_ROUNDS = 20000
 UNPROFILED = "unprofiled"
-ROLES = {"ddprof": ["supervisor", "unwinder", "symbolizer", "exporter"], "perf": ["perf record", "perf script"]}
+ROLES = {"ddprof": ["supervisor", "unwinder", "symbolizer", "exporter"], "perf fp": ["perf record", "perf script"],
+         "perf dwarf": ["perf record", "perf script"], "samply": ["samply"]}
+FEW_HZ, MANY_HZ = 99, 999  # what one more sample costs
 
 
 @dataclasses.dataclass
@@ -39,9 +42,13 @@ class Kind:
 
 def kinds(setup):
     result = [Kind(UNPROFILED)]
-    for name in ["ddprof"] + (["perf"] if setup.perf else []):
-        result += [Kind(name, frequency) for frequency in AIM_PERCENT]
+    for name in profilers(setup):
+        result += [Kind(name, frequency) for frequency in setup.frequencies]
     return result
+
+
+def profilers(setup):
+    return ["ddprof"] + (["perf fp", "perf dwarf"] if setup.perf else []) + (["samply"] if setup.samply else [])
 
 
 def parse(run):
@@ -52,8 +59,12 @@ def parse(run):
 
 
 def run_once(setup, kind, command, watch=None):
-    if kind.name == "perf":
-        run, record = perf_tool.record(setup, command, kind.frequency, watch)
+    if kind.frequency and kind.name != "ddprof":
+        tool, *how = kind.name.split()
+        if tool == "perf":
+            run, record = perf_tool.record(setup, command, kind.frequency, watch, *how)
+        else:
+            run, record = samply_tool.record(setup, command, kind.frequency, watch)
         measured = parse(run)
         measured.samples, measured.lost, measured.profile_bytes = record.samples, record.lost, record.file_bytes
         measured.profiler = record.processes
@@ -96,7 +107,7 @@ def measure(setup, threads, rounds):
 def measure_memory(setup, threads, rounds):
     """Kind -> role -> processes.Memory, by one more run of each kind that nobody times."""
     result = {}
-    for kind in kinds(setup)[1:]:
+    for kind in (Kind(name, MANY_HZ) for name in profilers(setup)):
         setup.progress(f"{threads} thread(s), memory, {kind.label}")
         watch = processes.MemoryWatch()
         run_once(setup, kind, workload(setup, threads, rounds), watch)
@@ -180,14 +191,14 @@ def show_role(table, kind, role, runs, memory):
 
 def show_marginal(table, series, name):
     """One sample more, start and end of the profiler left out: the slope between the two frequencies."""
-    few, many = (series[Kind(name, frequency)] for frequency in AIM_PERCENT)
+    few, many = series[Kind(name, FEW_HZ)], series[Kind(name, MANY_HZ)]
     more = median([run.samples for run in many]) - median([run.samples for run in few])
-    role = ROLES[name][0] if name == "perf" else None
+    role = ROLES[name][0] if name != "ddprof" else None
     extra_ns = median([cpu_of(run, role) for run in many]) - median([cpu_of(run, role) for run in few])
     if more <= 0:
         return None
-    table.note(f"{name}: {extra_ns / 1e3 / more:.2f} us for one sample more (999 Hz against 99 Hz"
-               f"{', perf record only' if role else ''})")
+    table.note(f"{name}: {extra_ns / 1e3 / more:.2f} us for one sample more ({MANY_HZ} Hz against {FEW_HZ} Hz"
+               f"{', ' + role + ' only' if role else ''})")
     return extra_ns / 1e3 / more
 
 
@@ -201,15 +212,15 @@ def show_profiler(setup, threads, series, memory):
             continue
         ended = {process.role for run in runs for process in run.profiler}
         roles = [role for role in ROLES[kind.name] if role in ended] + sorted(ended - set(ROLES[kind.name]))
-        results[kind.label] = {role: show_role(table, kind, role, runs, memory[kind]) for role in roles}
+        results[kind.label] = {role: show_role(table, kind, role, runs, memory.get(kind, {})) for role in roles}
         if kind.name == "ddprof":
             results[kind.label]["all"] = show_role(table, kind, None, runs, {})
-    for name in ["ddprof"] + (["perf"] if setup.perf else []):
+    for name in profilers(setup):
         results[f"{name} marginal us"] = show_marginal(table, series, name)
     if not setup.perf:
         table.note("perf is not installed: nothing to compare with")
     table.note("RssAnon, Pss and the mapped rings (kernel memory, shared by the roles, outside RSS on recent kernels) "
-               "are the highest seen in one more run that was not timed.")
+               f"are the highest seen in one more run at {MANY_HZ} Hz that was not timed.")
     table.print()
     return results
 

@@ -77,6 +77,9 @@ def programs(folder):
         Program("gcc (cc1plus)", "g++", ["g++", "-O2", "-c", "-o", os.path.join(folder, "program.o"), source], "cc1plus", r"cc1plus"),
         Program("xz", "xz", ["xz", "-9", "-k", "-c", data], "xz", r"lzma|liblzma"),
         Program("openssl speed", "openssl", ["openssl", "speed", "-seconds", "1", "-bytes", "16384", "sha256"], "openssl", r"libcrypto|SHA256|EVP_"),
+        # assembly that keeps its stack pointer in rax across calls, and in the red zone
+        Program("openssl aes-128-gcm", "openssl", ["openssl", "speed", "-seconds", "1", "-bytes", "16384", "-evp", "aes-128-gcm"], "openssl", r"libcrypto|EVP_"),
+        Program("openssl sha512", "openssl", ["openssl", "speed", "-seconds", "1", "-bytes", "16384", "-evp", "sha512"], "openssl", r"libcrypto|EVP_"),
         Program("go", "go", [build_go(folder)], "goroutines", r"^main\.work"),
     ]
 

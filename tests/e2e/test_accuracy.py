@@ -50,7 +50,8 @@ class Accuracy(unittest.TestCase):
         self.used_ns, self.in_kernel_ns = after[0] - before[0], after[1] - before[1]
         self.assertEqual(list(support.wait_for_adopted().values()), [0])
         self.assertEqual(session.status, 0)
-        lines = [line for line in support.read_text(log).splitlines() if " that ended in /" not in line]
+        lines = [line for line in support.read_text(log).splitlines() 
+                 if " that ended in /" not in line and ": sampling: " not in line]
         self.assertEqual(len(lines), 2, support.read_text(log))  # the closing lines, no trouble
         self.assertRegex(lines[0], r"stacks ended: root:\d+")
         return session
@@ -60,6 +61,8 @@ class Accuracy(unittest.TestCase):
         stacks = sum(int(value) for key, value in profile.comments.items() if key.startswith("ddprof.stacks."))
         lost = profile.ledger("lost")
         self.assertEqual(stacks, profile.ledger("samples"))
+        levels = sum(int(value) for key, value in profile.comments.items() if key.startswith("ddprof.level."))
+        self.assertEqual(levels, profile.ledger("samples"))
         self.assertEqual(sum(s.count for s in profile.samples), profile.ledger("samples") + lost)
         self.assertEqual(sum(s.count for s in profile.samples if "[lost]" in s.stack), lost)
         self.assertEqual(support.total_ns(profile.samples), profile.ledger("cpu_time_ns") + lost * profile.message.period)
@@ -106,6 +109,15 @@ class Accuracy(unittest.TestCase):
         self.assertEqual(profile.message.period, 1000000000 // 999)
         self.assertLessEqual(abs(support.share_of(profile.samples, support.has_function(r"^one_third")) - 100 / 3), 3)
         self.assertGreater(profile.ledger("samples"), 2500)
+        self.check_root(profile)
+        self.check_cpu_time(profile)
+        self.check_ledger(profile)
+
+    def test_across_levels(self):
+        """Shallow stacks: sampling goes to a smaller copy after some hundred samples, and what is counted stays whole."""
+        profile = self.measure([target("split"), "3"], ["--event", "sCPU freq=999"]).profile()
+        self.assertGreater(profile.ledger("level.normal"), 100)
+        self.assertGreater(profile.ledger("level.small"), 1000)
         self.check_root(profile)
         self.check_cpu_time(profile)
         self.check_ledger(profile)

@@ -79,7 +79,7 @@ class PrintPolicy(unittest.TestCase):
         self.assertRegex(done.stdout, r"(?m)^  who may profile +root, group 12345$")
 
     def test_policy_that_is_wrong(self):
-        for changes, pattern in (('printf "\\n\\nmax_frequency = 5000\\n" > "$POLICY"', "line 3: a number out of its limits"),
+        for changes, pattern in (('printf "\\n\\nmax_frequency = 5001\\n" > "$POLICY"', "line 3: a number out of its limits"),
                                  ('echo bogus > "$POLICY"', "line 1: not understood"),
                                  ('ln -s /dev/null "$POLICY"', "symbolic link"),
                                  ('touch "$POLICY"; chmod 666 "$POLICY"', "others can write it")):

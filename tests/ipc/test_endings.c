@@ -25,7 +25,8 @@ test_text(void **state)
 	endings_format(most, text);
 	assert_string_equal(text, "root:18446744073709551615 copy_short:18446744073709551615 "
 				  "unmapped:18446744073709551615 unreadable:18446744073709551615 "
-				  "bad_cfi:18446744073709551615 depth:18446744073709551615");
+				  "bad_cfi:18446744073709551615 depth:18446744073709551615 "
+				  "other_stack:18446744073709551615");
 }
 
 static void

@@ -61,25 +61,29 @@ test_largest_machine(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files_limit), 0);
 	files_limit.rlim_cur = files_limit.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files_limit), 0);
-	if (files_limit.rlim_cur < MAX_RINGS + 64)
+	if (files_limit.rlim_cur < MAX_EVENTS + 64)
 		skip();
-	sent.count = MAX_RINGS;
-	for (uint32_t i = 0; i < MAX_RINGS; i++) {
+	sent.count = MAX_EVENTS;
+	for (uint32_t i = 0; i < MAX_EVENTS; i++) {
 		sent.fd[i] = files[i % 2];
-		sent.about[i] = (struct ring_description){
-			.cpu = (uint16_t)(i / 2), .event = i % 2, .data_size = 4096u << i % 10};
+		sent.about[i] = (struct ring_description){.cpu = (uint16_t)(i / 2),
+							  .event = i % 2,
+							  .level = i % 4,
+							  .data_size = i < MAX_RINGS ? 4096u << i % 10 : 0};
 	}
 	assert_int_equal(pthread_create(&sender, NULL, send_all, &result), 0);
 	assert_int_equal(ring_set_receive(ends[1], &received, 5000), 0);
 	assert_int_equal(pthread_join(sender, NULL), 0);
 	assert_int_equal(result, 0);
-	assert_int_equal(received.count, MAX_RINGS);
+	assert_int_equal(received.count, MAX_EVENTS);
+	assert_int_equal(received.ring_count, MAX_RINGS);
 	assert_memory_equal(received.about, sent.about, sizeof(sent.about));
-	for (uint32_t i = 0; i < MAX_RINGS; i++)
+	for (uint32_t i = 0; i < MAX_EVENTS; i++)
 		assert_true(is_same_file(received.fd[i], files[i % 2]));
-	assert_int_equal(count_descriptors(), descriptors_before + 5 + MAX_RINGS);
+	assert_int_equal(count_descriptors(), descriptors_before + 5 + MAX_EVENTS);
 	ring_set_close(&received);
 	assert_int_equal(received.count, 0);
+	assert_int_equal(received.ring_count, 0);
 	close(files[0]);
 	close(files[1]);
 }
@@ -116,9 +120,13 @@ test_broken_batches(void **state)
 		{"no descriptors", {{2, 2, 4096, 0}}},
 		{"more in the batch than in all", {{2, 3, 4096, 3}}},
 		{"more than a message can carry", {{1000, 254, 4096, 253}}},
-		{"more than the largest machine", {{MAX_RINGS + 1, 1, 4096, 1}}},
+		{"more than the largest machine", {{MAX_EVENTS + 1, 1, 4096, 1}}},
 		{"four thousand million", {{UINT32_MAX, 1, 4096, 1}}},
-		{"size of no ring", {{1, 1, 0, 1}}},
+		{"no ring at all", {{1, 1, 0, 1}}},
+		{"a ring after what has none", {{3, 1, 4096, 1}, {3, 1, 0, 1}, {3, 1, 4096, 1}}},
+		{"more without a ring than levels can need",
+		 {{MAX_OTHER_EVENTS + 2, 1, 4096, 1},
+		  {MAX_OTHER_EVENTS + 2, MAX_OTHER_EVENTS + 1, 0, MAX_OTHER_EVENTS + 1}}},
 		{"less than a page", {{1, 1, 2048, 1}}},
 		{"no power of two", {{1, 1, 4096 * 3, 1}}},
 		{"one off a power of two", {{1, 1, 65535, 1}}},

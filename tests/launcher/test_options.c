@@ -96,7 +96,9 @@ test_defaults(void **state)
 	assert_string_equal(outcome.options.output, ".");
 	assert_int_equal(outcome.options.upload_period_s, 59);
 	assert_int_equal(outcome.options.frequency_hz, 99);
-	assert_int_equal(outcome.options.stack_sample_size, 32768);
+	assert_int_equal(outcome.options.unwind, UNWIND_AUTO);
+	assert_int_equal(outcome.options.stack_sample_size, 0);
+	assert_string_equal(shown(&outcome.options, "stack_sample_size"), "as needed  (default)");
 	assert_int_equal(outcome.options.log_level, LOG_LEVEL_NOTICE);
 	assert_string_equal(outcome.options.log_mode, "stderr");
 	assert_true(outcome.options.enabled);
@@ -146,6 +148,9 @@ test_accepted_on_command_line(void **state)
 		{{"--upload_period=0060", "x"}, "upload_period", "60  (command line)"},
 		{{"-e", "sCPU f=199", "x"}, "event", "sCPU freq=199  (command line)"},
 		{{"--event=sCPU", "x"}, "event", "sCPU freq=99  (command line)"},
+		{{"--unwind", "dwarf", "x"}, "unwind", "dwarf  (command line)"},
+		{{"--unwind=FP", "x"}, "unwind", "fp  (command line)"},
+		{{"x"}, "unwind", "auto  (default)"},
 		{{"--stack_sample_size", "1024", "x"}, "stack_sample_size", "1024  (command line)"},
 		{{"--stack-sample_size", "65528", "x"}, "stack_sample_size", "65528  (command line)"},
 		{{"--enable", "false", "x"}, "enable", "false  (command line)"},
@@ -408,6 +413,8 @@ test_refused_on_command_line(void **state)
 		 "--upload_period: '4294967301' is not a number of seconds from 1 to 3600"},
 		{{"-u", "18446744073709551617", "x"},
 		 "--upload_period: '18446744073709551617' is not a number of seconds from 1 to 3600"},
+		{{"--unwind", "orc", "x"}, "--unwind: 'orc' is not auto, dwarf or fp"},
+		{{"--unwind", "", "x"}, "--unwind: '' is not auto, dwarf or fp"},
 		{{"--stack_sample_size", "1016", "x"},
 		 "--stack_sample_size: '1016' is not a number of bytes, multiple of 8, from 1024 to 65528"},
 		{{"--stack_sample_size", "32001", "x"},
@@ -432,7 +439,7 @@ test_refused_on_command_line(void **state)
 		{{"-T", "a:b,", "x"}, "--tags: tag ''" TAG_RULE},
 		{{"-T", ",a:b", "x"}, "--tags: tag ''" TAG_RULE},
 		{{"-T", "a:b,,c:d", "x"}, "--tags: tag ''" TAG_RULE},
-		{{"-e", "sCPU f=0", "x"}, "--event: '0' is not a frequency in Hz from 1 to 1000"},
+		{{"-e", "sCPU f=0", "x"}, "--event: '0' is not a frequency in Hz from 1 to 5000"},
 		{{"-e", "", "x"}, "--event: '' names no event (accepted: sCPU)"},
 		{{"-e", "sCPU", "-e", "sCPU", "x"},
 		 "--event: sCPU is given twice (accepted: every event once)"},

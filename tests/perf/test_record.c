@@ -64,6 +64,8 @@ struct sample_fields {
 	bool has_dyn_size;
 	uint64_t dyn_size;
 	size_t trailing;
+	uint64_t chain_said; /* words of the kernel's walk, as the record says */
+	size_t chain_written;
 };
 
 static void
@@ -74,6 +76,9 @@ build_sample(const struct sample_fields *fields)
 	record_u32(&built, 101);
 	record_u64(&built, 0x1122334455667788);
 	record_u64(&built, 10101010);
+	record_u64(&built, fields->chain_said);
+	for (size_t i = 0; i < fields->chain_written; i++)
+		record_u64(&built, i == 0 ? PERF_CONTEXT_USER : 0x5500000000000000 + i);
 	record_u64(&built, fields->abi);
 	for (unsigned i = 0; i < fields->register_count; i++)
 		record_u64(&built, 0x7000000000000000 + i);
@@ -128,6 +133,52 @@ test_sample_with_everything(void **state)
 	}
 }
 
+/* What the kernel found, without the words that say whose code it is; and no more than is kept. */
+static void
+test_chains(void **state)
+{
+	static const struct {
+		uint64_t words, kept;
+	} cases[] = {{0, 0}, {1, 0}, {2, 1}, {40, 39}, {128, 127}, {129, 127}, {800, 127}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		for (uint64_t position = 0; position < RING_BYTES; position += 512) {
+			struct sample_record sample;
+
+			build_sample(&(struct sample_fields){ABI_64, 17, 64, 64, true, 64, 0, cases[i].words,
+							     cases[i].words});
+			struct ring_record record = in_ring(position);
+			assert_int_equal(record_decode_sample(&record, &sample), 0);
+			assert_int_equal(sample.chain_count, cases[i].kept);
+			for (size_t n = 0; n < sample.chain_count; n++)
+				assert_int_equal(sample.chain[n], 0x5500000000000001 + n);
+			assert_int_equal(sample.stack_requested, 64);
+			assert_int_equal(sample.stack.size, 64);
+			assert_int_equal(sample.registers.value[REGISTER_RIP], 0x7000000000000008);
+		}
+	}
+}
+
+/* The same in the middle, and at the very edge of what is no address any more. */
+static void
+test_no_marker_is_an_address(void **state)
+{
+	static const uint64_t words[] = {
+		PERF_CONTEXT_USER, 1, PERF_CONTEXT_KERNEL, PERF_CONTEXT_MAX, UINT64_MAX, ~4095ull, 2};
+	struct sample_record sample;
+
+	(void)state;
+	build_sample(&(struct sample_fields){ABI_64, 17, 0, 0, false, 0, 0, 7, 7});
+	memcpy(built.bytes + 40, words, sizeof(words)); /* behind header, ids, time, period, nr */
+	struct ring_record record = in_ring(0);
+	assert_int_equal(record_decode_sample(&record, &sample), 0);
+	assert_int_equal(sample.chain_count, 3);
+	assert_int_equal(sample.chain[0], 1);
+	assert_int_equal(sample.chain[1], ~4095ull);
+	assert_int_equal(sample.chain[2], 2);
+}
+
 static void
 test_samples(void **state)
 {
@@ -164,6 +215,17 @@ test_samples(void **state)
 		{"one register less", {ABI_64, 16, 64, 64, true, 64}, -EBADMSG, false, 0},
 		{"one register more", {ABI_64, 18, 0, 0, false, 0}, -EBADMSG, false, 0},
 		{"registers nobody announced", {0, 17, 0, 0, false, 0}, -EBADMSG, false, 0},
+		{"a chain", {ABI_64, 17, 64, 64, true, 64, 0, 5, 5}, 0, true, 64},
+		{"a chain of a 32-bit process", {ABI_32, 17, 64, 64, true, 64, 0, 5, 5}, 0, false, 64},
+		{"chain longer than said", {ABI_64, 17, 64, 64, true, 64, 0, 4, 5}, -EBADMSG, false, 0},
+		{"chain shorter than said", {ABI_64, 17, 64, 64, true, 64, 0, 6, 5}, -EBADMSG, false, 0},
+		{"chain beyond the record", {ABI_64, 17, 64, 64, true, 64, 0, 9000, 5}, -EBADMSG, false, 0},
+		{"chain: all bits", {ABI_64, 17, 64, 64, true, 64, 0, UINT64_MAX, 5}, -EBADMSG, false, 0},
+		{"chain: offset overflows",
+		 {ABI_64, 17, 64, 64, true, 64, 0, 1ull << 61, 0},
+		 -EBADMSG,
+		 false,
+		 0},
 	};
 
 	(void)state;
@@ -533,11 +595,11 @@ test_mutations_of_samples(void **state)
 	(void)state;
 	for (unsigned i = 0; i < MUTATIONS; i++) {
 		struct sample_record sample;
-		uint64_t stack = 8 * random_below(&seed, 60);
+		uint64_t stack = 8 * random_below(&seed, 60), chain = random_below(&seed, 20);
 
 		build_sample(&(struct sample_fields){random_below(&seed, 4), random_below(&seed, 8) ? 17 : 0,
 						     stack, stack, stack > 0,
-						     stack / (1 + random_below(&seed, 2)), 0});
+						     stack / (1 + random_below(&seed, 2)), 0, chain, chain});
 		size_t size = built.size;
 		for (uint64_t damage = random_below(&seed, 3); damage > 0; damage--)
 			built.bytes[8 + random_below(&seed, size - 8)] = (uint8_t)random_next(&seed);
@@ -551,6 +613,7 @@ test_mutations_of_samples(void **state)
 			continue;
 		accepted++;
 		assert_true(sample.stack.size <= record.header.size);
+		assert_true(sample.chain_count <= record.header.size / 8);
 		if (sample.stack.size > 0)
 			assert_true(sample.stack.at - record.at + sample.stack.size <= record.header.size);
 		for (uint64_t at = 0; at + 8 <= sample.stack.size; at += 4)
@@ -568,6 +631,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RING_TEST(test_sample_with_everything),
+		RING_TEST(test_chains),
+		RING_TEST(test_no_marker_is_an_address),
 		RING_TEST(test_samples),
 		RING_TEST(test_truncated_samples),
 		RING_TEST(test_time_of_sideband),

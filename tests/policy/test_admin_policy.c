@@ -110,7 +110,7 @@ expect_defaults(const struct admin_policy *policy)
 {
 	assert_int_equal(policy->group_count, 0);
 	assert_int_equal(policy->events, 1u << EVENT_SCPU);
-	assert_int_equal(policy->max_frequency_hz, FREQUENCY_MAX_HZ);
+	assert_int_equal(policy->max_frequency_hz, FREQUENCY_POLICY_HZ);
 	assert_int_equal(policy->max_stack_bytes, STACK_MAX_BYTES);
 	assert_int_equal(policy->max_ring_bytes, SAMPLE_RING_MAX_BYTES);
 	assert_false(policy->kernel_frames);
@@ -176,7 +176,7 @@ test_values(void **state)
 	assert_int_equal(parse_good("attach = root\nsystem_wide = nobody").attach, SCOPE_ROOT);
 	assert_int_equal(parse_good("attach = root\nsystem_wide = nobody").system_wide, SCOPE_NOBODY);
 	assert_int_equal(parse_good("max_frequency = 1").max_frequency_hz, 1);
-	assert_int_equal(parse_good("max_frequency = 1000").max_frequency_hz, 1000);
+	assert_int_equal(parse_good("max_frequency = 5000").max_frequency_hz, 5000);
 	assert_int_equal(parse_good("max_stack = 65528").max_stack_bytes, 65528);
 	assert_int_equal(parse_good("max_ring = 262144").max_ring_bytes, 262144);
 	assert_false(parse_good("worker_user = caller").has_worker_user);
@@ -227,7 +227,7 @@ test_refused_lines(void **state)
 		{"max_frequency = 0\nmax_stack = 0", 1, ERANGE},
 		/* numbers */
 		{"max_frequency = 0", 1, ERANGE},
-		{"max_frequency = 1001", 1, ERANGE},
+		{"max_frequency = 5001", 1, ERANGE},
 		{"max_frequency = 4294967296", 1, ERANGE},
 		{"max_frequency = 4294967297", 1, ERANGE},
 		{"max_frequency = 18446744073709551617", 1, ERANGE},

@@ -69,7 +69,7 @@ expect_default(void)
 	struct admin_policy_problem problem;
 
 	assert_int_equal(load(root.fd, &policy, &problem), 0);
-	assert_int_equal(policy.max_frequency_hz, FREQUENCY_MAX_HZ);
+	assert_int_equal(policy.max_frequency_hz, FREQUENCY_POLICY_HZ);
 	assert_int_equal(policy.group_count, 0);
 }
 

@@ -2,6 +2,7 @@
 
 #include "policy/events.h"
 
+#include "policy/levels.h"
 #include "policy/limits.h"
 
 #include <setjmp.h>
@@ -12,8 +13,8 @@
 #include <cmocka.h>
 
 #define ALLOWED_SAMPLE_TYPE                                                                \
-	(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_PERIOD | PERF_SAMPLE_REGS_USER | \
-	 PERF_SAMPLE_STACK_USER)
+	(PERF_SAMPLE_TID | PERF_SAMPLE_TIME | PERF_SAMPLE_PERIOD | PERF_SAMPLE_CALLCHAIN | \
+	 PERF_SAMPLE_REGS_USER | PERF_SAMPLE_STACK_USER)
 
 static void
 test_forced_bits(void **state)
@@ -76,10 +77,64 @@ test_samples_are_of_cpu_time(void **state)
 	assert_int_equal(attr->config, PERF_COUNT_SW_TASK_CLOCK);
 	assert_true(attr->freq);
 	assert_int_equal(attr->sample_type, ALLOWED_SAMPLE_TYPE);
+	assert_true(attr->exclude_callchain_user); /* but at one level */
 	assert_int_equal(attr->sample_regs_user, SAMPLE_REGISTERS_MASK);
 	assert_int_equal(__builtin_popcountll(SAMPLE_REGISTERS_MASK), SAMPLE_REGISTERS_COUNT);
 	/* the sideband is another event's business: twice the records would be half the ring */
 	assert_false(attr->mmap || attr->mmap2 || attr->comm || attr->task);
+}
+
+/* A level changes two attributes of a sample event: nothing else, and what it copies is within the limits. */
+static void
+test_levels(void **state)
+{
+	(void)state;
+	for (int i = 0; i < LEVEL_COUNT; i++) {
+		enum sampling_level level = (enum sampling_level)i;
+		struct perf_event_attr attr = event_policy(EVENT_SCPU)->attributes;
+		const struct level_policy *policy = level_policy(level);
+
+		assert_non_null(policy);
+		assert_true(policy->name[0] && policy->reason[0]);
+		assert_in_range(policy->stack_bytes, STACK_MIN_BYTES, STACK_MAX_BYTES);
+		assert_int_equal(policy->stack_bytes % 8, 0);
+		assert_true(i == 0 ||
+			    policy->stack_bytes > level_policy((enum sampling_level)(i - 1))->stack_bytes);
+		level_apply(level, 0, &attr);
+		assert_int_equal(attr.sample_stack_user, policy->stack_bytes);
+		assert_int_equal(attr.exclude_callchain_user, level != LEVEL_CHAIN);
+		level_apply(level, 4096, &attr);
+		assert_int_equal(attr.sample_stack_user, 4096);
+		attr.sample_stack_user = 0;
+		attr.exclude_callchain_user = 1;
+		assert_memory_equal(&attr, &event_policy(EVENT_SCPU)->attributes, sizeof(attr));
+	}
+	assert_null(level_policy(LEVEL_COUNT));
+	assert_null(level_policy((enum sampling_level) - 1));
+}
+
+static void
+test_sets_of_levels(void **state)
+{
+	const uint32_t chain = LEVEL_BIT(LEVEL_CHAIN), small = LEVEL_BIT(LEVEL_SMALL),
+		       normal = LEVEL_BIT(LEVEL_NORMAL), large = LEVEL_BIT(LEVEL_LARGE);
+
+	(void)state;
+	assert_int_equal(LEVELS_ALL, chain | small | normal | large);
+	assert_int_equal(level_first(LEVELS_ALL), LEVEL_NORMAL);
+	assert_int_equal(level_first(chain | small | large), LEVEL_SMALL);
+	assert_int_equal(level_first(chain | large), LEVEL_CHAIN);
+	assert_int_equal(level_first(large), LEVEL_LARGE);
+	assert_int_equal(levels_within(LEVELS_ALL, 0, STACK_MAX_BYTES), LEVELS_ALL);
+	assert_int_equal(levels_within(LEVELS_ALL, 0, STACK_MAX_BYTES - 8), chain | small | normal);
+	assert_int_equal(levels_within(LEVELS_ALL, 0, 32768), chain | small | normal);
+	assert_int_equal(levels_within(LEVELS_ALL, 0, 32760), chain | small);
+	assert_int_equal(levels_within(LEVELS_ALL, 0, 1024), chain);
+	assert_int_equal(levels_within(small | normal, 0, 1024), 0);
+	/* what is copied instead counts, not what the levels would copy */
+	assert_int_equal(levels_within(normal, 4096, 4096), normal);
+	assert_int_equal(levels_within(normal, 4096, 4088), 0);
+	assert_int_equal(levels_within(chain, 65528, 65520), 0);
 }
 
 static void
@@ -112,6 +167,8 @@ main(void)
 		cmocka_unit_test(test_forced_bits),
 		cmocka_unit_test(test_sideband_tells_what_is_mapped),
 		cmocka_unit_test(test_samples_are_of_cpu_time),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_sets_of_levels),
 		cmocka_unit_test(test_no_other_events),
 		cmocka_unit_test(test_limits_make_sense),
 	};

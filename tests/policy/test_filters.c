@@ -516,7 +516,7 @@ test_rights(void **state)
 		{"ioctl", {0, PERF_EVENT_IOC_ENABLE}, SUPERVISOR | UNWINDER},
 		{"ioctl", {0, PERF_EVENT_IOC_ID}, SUPERVISOR | UNWINDER},
 		{"ioctl", {0, PERF_EVENT_IOC_PERIOD}, NOBODY},
-		{"ioctl", {0, PERF_EVENT_IOC_SET_OUTPUT}, NOBODY},
+		{"ioctl", {0, PERF_EVENT_IOC_SET_OUTPUT}, OPENER}, /* to a ring it opened itself */
 		{"ioctl", {0, PERF_EVENT_IOC_SET_FILTER}, NOBODY},
 		{"ioctl", {0, PERF_EVENT_IOC_SET_BPF}, NOBODY},
 		{"ioctl", {0, PERF_EVENT_IOC_MODIFY_ATTRIBUTES}, NOBODY},

@@ -6,6 +6,7 @@
 #include "ipc/fd.h"
 #include "ipc/rings.h"
 #include "policy/events.h"
+#include "policy/levels.h"
 #include "tests/elf/elf_builder.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/records.h"
@@ -101,6 +102,7 @@ write_sample(uint32_t pid, uint64_t pc)
 	record_u32(&built, pid);
 	record_u64(&built, 3);
 	record_u64(&built, PERIOD_NS);
+	record_u64(&built, 0); /* no walk by the kernel */
 	record_u64(&built, PERF_SAMPLE_REGS_ABI_64);
 	for (unsigned i = 0; i < SAMPLE_REGISTERS_COUNT; i++) /* rsp and rip are the 8th and 9th */
 		record_u64(&built, i == 7 ? 0x7ffc00000000 : i == 8 ? pc : SECRET);
@@ -149,6 +151,7 @@ plain_start(void)
 	return (struct start_message){
 		.period_ns = PERIOD_NS,
 		.target_pid = TARGET,
+		.level = LEVEL_COUNT,
 		.container_id = "container-of-the-test",
 		.start_ns = 1000,
 		.sequence = 3,
@@ -573,6 +576,7 @@ test_lost_records(void **state)
 	send_plain(MESSAGE_FINISH);
 	await_profile(ANSWER_FILE, &head, &bytes, &size);
 	assert_int_equal(head.ledger.lost, 7);
+	assert_int_equal(head.ledger.sideband_lost, 7);
 	free(bytes);
 	end_role(0);
 }

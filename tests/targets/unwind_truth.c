@@ -69,6 +69,23 @@ large_frame(uint64_t a)
 	return busy(block[a & 1023], a, 1);
 }
 
+/* more than registers hold: at -Os gcc pushes them, and the CFA's offset changes around the call */
+NOINLINE static uint64_t
+many_arguments(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, uint64_t f, uint64_t g, uint64_t h,
+	       uint64_t i)
+{
+	return leaf(a + b + c + d + e) + f * g * h * i;
+}
+
+NOINLINE static uint64_t
+pushes_arguments(uint64_t a)
+{
+	uint64_t b = leaf(a), c = leaf(b);
+
+	return many_arguments(a, b, c, a, b, c, a, b, c) + many_arguments(c, b, a, c, b, a, c, b, leaf(c)) +
+	       b;
+}
+
 NOINLINE static uint64_t
 tail_call(uint64_t a)
 {
@@ -102,6 +119,15 @@ on_signal(int number)
 }
 
 #ifdef __x86_64__
+NOINLINE static uint64_t
+huge_frame(uint64_t a)
+{
+	volatile uint64_t block[12500]; /* 100 KB: offsets of more than 16 bits */
+
+	block[a & 1023] = a;
+	return busy(block[a & 1023], a, 1);
+}
+
 /* Hand-written frames, as in OpenSSL and ld.so: the old sp kept in the aligned frame, CFA by expression. */
 uint64_t asm_deref_frame(uint64_t (*function)(uint64_t), uint64_t argument);
 __asm__(".text\n"
@@ -176,10 +202,12 @@ main(int argc, char **argv)
 	sink += variable_frame((size_t)(sink & 255) + 16);
 	sink += aligned_frame(5, 6);
 	sink += large_frame(5);
+	sink += pushes_arguments(4);
 	sink += tail_call(4);
 	sink += shrink_wrapped(NULL) + shrink_wrapped(three);
 #ifdef __x86_64__
 	if (argc == 1) { /* with an argument: only what frame pointers alone can find a way through */
+		sink += huge_frame(4);
 		sink += asm_deref_frame(clobber_rbx, 4);
 		sink += asm_rbx_frame(clobber_rbx, 4);
 		sink += asm_rbx_frame(nested_asm, 4);

@@ -178,13 +178,17 @@ address_space_lookup(void *context, uint64_t pc, struct code_place *ret)
 	ret->module = space->files[mapping->file].module;
 }
 
-uint64_t
-address_space_mapping_end(const struct address_space *space, uint64_t address)
+bool
+address_space_find_mapping(const struct address_space *space, uint64_t address, uint64_t *ret_start,
+			   uint64_t *ret_end)
 {
 	for (size_t i = 0; i < space->mapping_count; i++)
-		if (address >= space->mappings[i].start && address < space->mappings[i].end)
-			return space->mappings[i].end;
-	return 0;
+		if (address >= space->mappings[i].start && address < space->mappings[i].end) {
+			*ret_start = space->mappings[i].start;
+			*ret_end = space->mappings[i].end;
+			return true;
+		}
+	return false;
 }
 
 const char *

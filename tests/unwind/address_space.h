@@ -3,6 +3,7 @@
 
 #include "worker/unwind/unwind.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,8 +18,9 @@ void address_space_reload(struct address_space *space);
 /* A code_lookup; the context is the address space. */
 void address_space_lookup(void *space, uint64_t pc, struct code_place *ret);
 
-/* End of the mapping that holds an address (0: none). */
-uint64_t address_space_mapping_end(const struct address_space *space, uint64_t address);
+/* The mapping that holds an address. False: none does. */
+bool address_space_find_mapping(const struct address_space *space, uint64_t address, uint64_t *ret_start,
+				uint64_t *ret_end);
 
 /* Name of the file with a frame's number; "?" when there is none. */
 const char *address_space_file_name(const struct address_space *space, uint32_t file);

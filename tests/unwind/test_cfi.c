@@ -361,7 +361,7 @@ test_budget(void **state)
 	(void)state;
 	frame_builder_fde(&f->builder, FRAME_CODE, 0x100, NULL, 0);
 	open_fixture(f, FRAME_TABLE);
-	f->scratch.budget = 30; /* two FDEs of 13 bytes */
+	f->scratch.budget = 70; /* twice an FDE of 13 bytes and its CIE of 18 */
 	assert_int_equal(unwind_module_find_row(f->module, &f->scratch, FRAME_CODE, &row), 0);
 	assert_int_equal(unwind_module_find_row(f->module, &f->scratch, FRAME_CODE, &row), 0);
 	assert_int_equal(unwind_module_find_row(f->module, &f->scratch, FRAME_CODE, &row), -ENOBUFS);

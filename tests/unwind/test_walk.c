@@ -16,6 +16,8 @@
  *   0xb00  bad slot   rbp at CFA + 1000
  *   0xc00  restorer   a signal frame: CFA = *(rsp + 24), rip = *(rsp + 32), rbp = *(rsp + 40)
  *   0xd00  moves on   CFA = rsp + 8, rip in rbx: a step without memory
+ *   0xe00  loses rax  CFA = rsp + 16, rax undefined
+ *   0xf00  below      CFA = *(rsp - 8) + 8, which was not copied
  *   0x2000 up         code without tables */
 
 #include "tests/unwind/frame_builder.h"
@@ -85,6 +87,8 @@ add_functions(struct frame_builder *b)
 	frame_builder_fde(b, ELF(0xa00), 0x100, BYTES(0x0e, 0, 0x09, 16, 5));
 	frame_builder_fde(b, ELF(0xb00), 0xff, BYTES(0x0e, 16, 0x11, 6, 0x83, 0x7f));
 	frame_builder_fde(b, ELF(0xd00), 0x100, BYTES(0x0e, 8, 0x09, 16, 3));
+	frame_builder_fde(b, ELF(0xe00), 0x100, BYTES(0x0e, 16, 0x07, 0));
+	frame_builder_fde(b, ELF(0xf00), 0x100, BYTES(0x0f, 5, 0x77, 0x78, 0x06, 0x23, 0x08));
 	frame_builder_cie(b, "zRS");
 	/* from one byte before, as glibc does: a return address to its start is looked up at pc - 1 */
 	frame_builder_fde(b, ELF(0xbff), 0x101,
@@ -229,13 +233,17 @@ test_bad_cfi(void **state)
 	EXPECT(f, END_BAD_CFI, ELF(0x208));
 	f->registers.value[REGISTER_RBP] = SP + 3; /* no CFA is odd */
 	EXPECT(f, END_BAD_CFI, ELF(0x208));
-	f->registers.value[REGISTER_RBP] = 0x5555000000; /* nor in the heap */
+	f->registers.value[REGISTER_RBP] = 64; /* nor in the first page */
 	EXPECT(f, END_BAD_CFI, ELF(0x208));
+	f->registers.value[REGISTER_RBP] = SP - 4096; /* nor where this stack was before */
+	EXPECT(f, END_BAD_CFI, ELF(0x208));
+	f->registers.value[REGISTER_RBP] = 0x5555000000; /* but it may be on another stack */
+	EXPECT(f, END_OTHER_STACK, ELF(0x208));
 	f->registers.value[REGISTER_RBP] = SP + 4096; /* but it may be behind the copy */
 	EXPECT(f, END_COPY_SHORT, ELF(0x208));
-	BEGIN(f, CODE(0x110), 0, CODE(0x510), 0, 0, CODE(0x10), 0); /* rax of a caller: nobody knows */
-	f->registers.value[REGISTER_RAX] = ADDRESS(4);
-	EXPECT(f, END_BAD_CFI, ELF(0x110), ELF(0x50f));
+	BEGIN(f, CODE(0xe10), 0, CODE(0x510), 0, 0, CODE(0x10), 0); /* rax of a caller: nobody knows */
+	f->registers.value[REGISTER_RAX] = ADDRESS(3);
+	EXPECT(f, END_BAD_CFI, ELF(0xe10), ELF(0x50f));
 }
 
 /* `depth` frames: one leaf, callers that differ by their place in 0x200 bytes of code, the outermost. */
@@ -364,6 +372,30 @@ test_slow_rows(void **state)
 	BEGIN(f, CODE(0x310), ADDRESS(6), CODE(0x120), 0, CODE(0x410), 1, 2, 3, CODE(0x120), 4, CODE(0x10));
 	f->registers.value[REGISTER_RBX] = 12345;
 	EXPECT(f, END_ROOT, ELF(0x310), ELF(0x11f), ELF(0x40f), ELF(0x11f), ELF(0xf));
+
+	/* and a caller's rax, where the callee's rules do not say that it is lost */
+	BEGIN(f, CODE(0x110), 0, CODE(0x510), 0, 0, CODE(0x10), 0);
+	f->registers.value[REGISTER_RAX] = ADDRESS(3);
+	EXPECT(f, END_ROOT, ELF(0x110), ELF(0x50f), ELF(0xf));
+}
+
+/* The pointer to a return address, not that to any code nor one downwards; and not in a caller's frame. */
+static void
+test_red_zone(void **state)
+{
+	struct fixture *f = *state;
+
+	frame_builder_code(&f->builder, ELF(0x120) - 5, BYTES(0xe8));
+	frame_builder_code(&f->builder, ELF(0x130) - 3, BYTES(0xff, 0x53)); /* call *disp8(%rbx) */
+	for (uint64_t caller = 0x120; caller <= 0x130; caller += 0x10) {
+		BEGIN(f, CODE(0xf10), CODE(caller), ADDRESS(0), ADDRESS(3), CODE(0x150), ADDRESS(7) + 1,
+		      ADDRESS(7), ADDRESS(9), CODE(caller), 5, CODE(0x10));
+		EXPECT(f, END_ROOT, ELF(0xf10), ELF(caller - 1), ELF(0xf));
+	}
+	f->words[5] = 0;
+	EXPECT(f, END_BAD_CFI, ELF(0xf10));
+	BEGIN(f, CODE(0x110), 0, CODE(0xf10), ADDRESS(3), CODE(0x120), 5, CODE(0x10));
+	EXPECT(f, END_BAD_CFI, ELF(0x110), ELF(0xf0f)); /* its red zone is in the copy */
 }
 
 static void
@@ -386,7 +418,11 @@ test_jit(void **state)
 	EXPECT(f, END_BAD_CFI, JIT + 5);
 	f->registers.value[REGISTER_RBP] = ADDRESS(6); /* half of it is copied */
 	EXPECT(f, END_COPY_SHORT, JIT + 5);
-	f->registers.value[REGISTER_RBP] = SP + (1ull << 30); /* some other number */
+	f->registers.value[REGISTER_RBP] = SP + (1ull << 30); /* Go's runtime, called on a stack of its own */
+	EXPECT(f, END_OTHER_STACK, JIT + 5);
+	f->registers.value[REGISTER_RBP] = SP - (1ull << 30);
+	EXPECT(f, END_OTHER_STACK, JIT + 5);
+	f->registers.value[REGISTER_RBP] = 1ull << 60; /* some other number */
 	EXPECT(f, END_BAD_CFI, JIT + 5);
 
 	/* a chain that points back down, and one that ends in zero */
@@ -490,7 +526,7 @@ test_signal_stub(void **state)
 	for (int above = 0; above < 2; above++) {
 		words[2 + 5 + 15] = above ? SP + (1ull << 40) : SP - (1ull << 40);
 		begin(f, CODE(0x110), words, 48);
-		EXPECT(f, END_COPY_SHORT, ELF(0x110), ELF(0x2200), ELF(0x20f));
+		EXPECT(f, END_OTHER_STACK, ELF(0x110), ELF(0x2200), ELF(0x20f));
 	}
 	for (unsigned back = 0; back <= 2; back++) { /* never in circles */
 		words[2 + 5 + 15] = ADDRESS(back);
@@ -518,7 +554,7 @@ test_signal_frame(void **state)
 
 	for (int above = 0; above < 2; above++) {
 		f->words[5] = above ? SP + (1ull << 40) : SP - (1ull << 40);
-		EXPECT(f, END_COPY_SHORT, ELF(0x110), ELF(0xc00), ELF(0x20f));
+		EXPECT(f, END_OTHER_STACK, ELF(0x110), ELF(0xc00), ELF(0x20f));
 	}
 	for (unsigned back = 0; back <= 2; back++) { /* never in circles */
 		f->words[5] = ADDRESS(back);
@@ -605,6 +641,7 @@ main(void)
 		TEST(test_frame_pointer_rows),
 		TEST(test_call_at_the_end),
 		TEST(test_slow_rows),
+		TEST(test_red_zone),
 		TEST(test_jit),
 		TEST(test_leaf_patterns),
 		TEST(test_signal_stub),

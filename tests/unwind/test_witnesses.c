@@ -267,7 +267,9 @@ walk_stopped(struct witness *w, struct frame *frames)
 	assert_int_equal(waitpid(w->pid, &status, 0), w->pid);
 	assert_int_equal(ptrace(PTRACE_GETREGS, w->pid, NULL, &r), 0);
 	address_space_reload(w->space);
-	uint64_t size = address_space_mapping_end(w->space, r.rsp) - r.rsp;
+	uint64_t stack_start, stack_end = r.rsp, size;
+	assert_true(address_space_find_mapping(w->space, r.rsp, &stack_start, &stack_end));
+	size = stack_end - r.rsp;
 	size = size < sizeof(copy) ? size : sizeof(copy);
 	struct iovec to = {copy, size}, from = {(void *)(uintptr_t)r.rsp, size};
 	assert_int_equal(process_vm_readv(w->pid, &to, 1, &from, 1, 0), size);

@@ -139,6 +139,7 @@ static const char *const end_frame[UNWIND_END_COUNT] = {
 	[END_UNREADABLE] = "[unwind failure]",
 	[END_BAD_CFI] = "[unwind failure]",
 	[END_DEPTH] = NULL, /* its root is there; the frame for those left out says what is not */
+	[END_OTHER_STACK] = "[incomplete]",
 };
 _Static_assert(UNWIND_END_COUNT == ENDINGS, "the ledger counts every ending");
 
@@ -195,36 +196,12 @@ store(struct collector *collector, const struct profile_sample *sample)
 		collector->ledger.unstored += (uint64_t)sample->count;
 }
 
-/* The kernel followed the frame pointers itself: its addresses are looked up, not walked. What is no code
- * ends it, as in a walk of ours: a program without frame pointers has anything there. */
-static void
-look_up_chain(const struct sample_record *sample, struct unwind_job *job)
-{
-	size_t count = 0;
-
-	for (; count < sample->chain_count && count < UNWIND_MAX_FRAMES; count++) {
-		struct code_place place;
-		bool is_return_address = count > 0;
-
-		collector_look_up(job->context, sample->chain[count] - is_return_address, &place);
-		if (place.kind == CODE_UNMAPPED && is_return_address)
-			break;
-		job->frames[count] =
-			(struct frame){.kind = place.kind, .file = place.file, .address = place.address};
-	}
-	job->count = count;
-	job->end =
-		count == sample->chain_count ? END_ROOT : END_UNMAPPED; /* root: as far as anybody can tell */
-}
-
 static void
 add_stack(struct collector *collector, const struct sample_record *sample, struct process *process,
-	  const struct unwind_job *stack)
+	  const struct frame *frames, size_t count, enum unwind_end end)
 {
 	static struct profile_frame shown[UNWIND_MAX_FRAMES + 3];
-	const struct frame *frames = stack->frames;
-	size_t count = stack->count, shown_count = 0;
-	enum unwind_end end = stack->end;
+	size_t shown_count = 0;
 
 	if (sample->in_kernel)
 		shown[shown_count++] = (struct profile_frame){.address = collector->known.kernel};
@@ -277,19 +254,28 @@ collector_add_samples(struct collector *collector, const struct sample_record *s
 	}
 	unwinder_walk_together(collector->unwinder, collector_look_up, jobs, walks);
 	for (size_t i = 0; i < count; i++) {
-		/* without registers: a 32-bit process, nothing we can walk */
-		struct unwind_job chain = {
-			.context = &sampled[i], .frames = frames_of[i], .end = END_BAD_CFI};
+		struct chain_walk walk = {
+			.unwinder = collector->unwinder,
+			.lookup = collector_look_up,
+			.context = &sampled[i],
+			.frames = frames_of[i],
+		};
+		enum unwind_end end;
 
 		if (!sampled[i].process) {
 			collector->ledger.unstored++;
-		} else if (samples[i].has_registers) {
-			add_stack(collector, &samples[i], sampled[i].process, &jobs[next_walk++]);
-		} else {
-			if (samples[i].chain_count > 0 || samples[i].in_kernel)
-				look_up_chain(&samples[i], &chain);
-			add_stack(collector, &samples[i], sampled[i].process, &chain);
+			continue;
 		}
+		walk.program = process_executable(sampled[i].process);
+		if (samples[i].has_registers) {
+			const struct unwind_job *job = &jobs[next_walk++];
+
+			walk.count = job->count;
+			end = sample_walk_on(&collector->walker, &samples[i], &walk, job->end, &job->stop);
+		} else {
+			end = sample_walk(&collector->walker, &samples[i], &walk);
+		}
+		add_stack(collector, &samples[i], sampled[i].process, walk.frames, walk.count, end);
 	}
 }
 

@@ -3,6 +3,7 @@
  * to a profile. It does not care whether the records come from the kernel's rings or out of a file. */
 
 #include "ipc/protocol.h"
+#include "worker/collect/sample_walk.h"
 #include "worker/process/file_endings.h"
 #include "worker/process/processes.h"
 #include "worker/profile/profile.h"
@@ -27,6 +28,7 @@ struct collector {
 	struct unwinder *unwinder;
 	struct profile *profile;
 	struct known_pseudo_frames known;
+	struct sample_walker walker;
 	struct ledger ledger;
 	struct file_endings endings; /* of the same stacks, by file */
 };

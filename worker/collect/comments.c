@@ -2,6 +2,8 @@
 
 #include "worker/collect/comments.h"
 
+#include "policy/levels.h"
+
 #include <stdio.h>
 
 /* "ddprof.module.1=root:12 copy_short:3 /usr/lib/libx.so": the path last, for it may hold anything. */
@@ -33,6 +35,7 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 		{"lost", ledger->lost},
 		{"malformed", ledger->malformed},
 		{"unstored", ledger->unstored},
+		{"sideband_lost", ledger->sideband_lost},
 		{"restarts", ledger->restarts},
 		{"cpu_time_ns", ledger->cpu_time_ns},
 		{"kernel_count_ns", ledger->kernel_count_ns},
@@ -47,6 +50,11 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 		snprintf(ret->text[count + i], sizeof(ret->text[0]), "ddprof.stacks.%s=%llu", ending_names[i],
 			 (unsigned long long)ledger->ending[i]);
 	count += ENDINGS;
+	for (size_t i = 0; i < LEVEL_COUNT; i++)
+		if (ledger->level[i] > 0)
+			snprintf(ret->text[count++], sizeof(ret->text[0]), "ddprof.level.%s=%llu",
+				 level_policy((enum sampling_level)i)->name,
+				 (unsigned long long)ledger->level[i]);
 	ret->lines[0] = ret->tags;
 	for (size_t i = 0; i < count; i++)
 		ret->lines[1 + i] = ret->text[i];

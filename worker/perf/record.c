@@ -1,6 +1,6 @@
 /* Record layouts as perf_event_open(2) gives them for the sample types in policy/events.c:
  *
- *   SAMPLE    header | pid tid | time | period | abi [registers] | size [stack bytes, dyn_size]
+ *   SAMPLE    header | pid tid | time | period | nr [chain] | abi [registers] | size [stack bytes, dyn_size]
  *   others    header | body | pid tid time        (the trailer of sample_id_all)
  */
 
@@ -29,7 +29,7 @@ record_dwarf_register(unsigned perf_bit)
 struct sample_prefix {
 	struct perf_event_header header;
 	uint32_t pid, tid;
-	uint64_t time, period, abi;
+	uint64_t time, period, chain_words;
 };
 
 static int
@@ -40,6 +40,7 @@ decode_stack(const struct ring_record *record, size_t offset, struct sample_reco
 	if (!ring_record_copy(record, offset, &size, sizeof(size)))
 		return -EBADMSG;
 	offset += sizeof(size);
+	ret->stack_requested = (uint32_t)size;
 	ret->stack = (struct stack_view){.bytes = record->ring->data, .mask = record->ring->mask};
 	if (size == 0)
 		return offset == record->header.size ? 0 : -EBADMSG;
@@ -52,11 +53,46 @@ decode_stack(const struct ring_record *record, size_t offset, struct sample_reco
 	return 0;
 }
 
+/* Leaf first. Between the addresses, PERF_CONTEXT_* say whose they are: here always the user's. */
+static int
+decode_chain(const struct ring_record *record, size_t offset, uint64_t words, struct sample_record *ret)
+{
+	uint64_t word;
+
+	ret->chain = ret->chain_copy;
+	ret->chain_count = 0;
+	for (uint64_t i = 0; i < words; i++, offset += sizeof(word)) {
+		if (!ring_record_copy(record, offset, &word, sizeof(word)))
+			return -EBADMSG;
+		if (word < (uint64_t)PERF_CONTEXT_MAX && ret->chain_count < SAMPLE_CHAIN_MAX)
+			ret->chain_copy[ret->chain_count++] = word;
+	}
+	return 0;
+}
+
+static int
+decode_registers(const struct ring_record *record, size_t *offset, struct sample_record *ret)
+{
+	uint64_t abi, registers[SAMPLE_REGISTERS_COUNT];
+
+	if (!ring_record_copy(record, *offset, &abi, sizeof(abi)))
+		return -EBADMSG;
+	*offset += sizeof(abi);
+	ret->has_registers = abi == PERF_SAMPLE_REGS_ABI_64;
+	if (abi == PERF_SAMPLE_REGS_ABI_NONE)
+		return 0;
+	if (!ring_record_copy(record, *offset, registers, sizeof(registers)))
+		return -EBADMSG;
+	for (size_t i = 0; i < SAMPLE_REGISTERS_COUNT; i++)
+		ret->registers.value[dwarf_register[i]] = registers[i];
+	*offset += sizeof(registers);
+	return 0;
+}
+
 int
 record_decode_sample(const struct ring_record *record, struct sample_record *ret)
 {
 	struct sample_prefix prefix;
-	uint64_t registers[SAMPLE_REGISTERS_COUNT];
 	size_t offset = sizeof(prefix);
 
 	if (!ring_record_copy(record, 0, &prefix, sizeof(prefix)))
@@ -66,15 +102,11 @@ record_decode_sample(const struct ring_record *record, struct sample_record *ret
 	ret->time_ns = prefix.time;
 	ret->period_ns = prefix.period;
 	ret->in_kernel = false;
-	ret->chain_count = 0;
-	ret->has_registers = prefix.abi == PERF_SAMPLE_REGS_ABI_64;
-	if (prefix.abi != PERF_SAMPLE_REGS_ABI_NONE) {
-		if (!ring_record_copy(record, offset, registers, sizeof(registers)))
-			return -EBADMSG;
-		for (size_t i = 0; i < SAMPLE_REGISTERS_COUNT; i++)
-			ret->registers.value[dwarf_register[i]] = registers[i];
-		offset += sizeof(registers);
-	}
+	if (decode_chain(record, offset, prefix.chain_words, ret) < 0)
+		return -EBADMSG;
+	offset += prefix.chain_words * sizeof(uint64_t);
+	if (decode_registers(record, &offset, ret) < 0)
+		return -EBADMSG;
 	return decode_stack(record, offset, ret);
 }
 

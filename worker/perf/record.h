@@ -6,7 +6,11 @@
 #include "worker/perf/ring.h"
 #include "worker/unwind/unwind.h"
 
-/* A sample; `stack` points into the ring and is valid until the ring is released past the record. */
+/* The kernel's walks end here as well (kernel.perf_event_max_stack, by default). */
+#define SAMPLE_CHAIN_MAX 127
+
+/* A sample; `stack` points into the ring and is valid until the ring is released past the record.
+ * Not to be copied: `chain` may point into it. */
 struct sample_record {
 	uint32_t pid, tid;
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
@@ -14,10 +18,11 @@ struct sample_record {
 	bool has_registers; /* false: a kernel thread's moment, or a 32-bit process */
 	struct user_registers registers;
 	struct stack_view stack;
-	/* Only in recordings made by others: */
-	bool in_kernel;        /* interrupted there; it makes one frame */
-	const uint64_t *chain; /* the kernel's own walk in user space, leaf first: used without registers */
-	size_t chain_count;
+	uint32_t stack_requested; /* bytes; of the stack fewer may have been copied */
+	const uint64_t *chain;    /* the kernel's own walk in user space, leaf first */
+	size_t chain_count;       /* 0: it was not asked for one, or there is none */
+	bool in_kernel; /* interrupted there, and makes one frame: only in recordings made by others */
+	uint64_t chain_copy[SAMPLE_CHAIN_MAX]; /* what `chain` points to in samples from a ring */
 };
 int record_decode_sample(const struct ring_record *record, struct sample_record *ret);
 

@@ -74,9 +74,12 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 	sum->lost += part->lost;
 	sum->malformed += part->malformed;
 	sum->unstored += part->unstored;
+	sum->sideband_lost += part->sideband_lost;
 	sum->restarts += part->restarts;
 	for (size_t i = 0; i < ENDINGS; i++)
 		sum->ending[i] += part->ending[i];
+	for (size_t i = 0; i < SAMPLING_LEVELS; i++)
+		sum->level[i] += part->level[i];
 	sum->cpu_time_ns += part->cpu_time_ns;
 	sum->kernel_count_ns += part->kernel_count_ns;
 }

@@ -76,6 +76,8 @@ map_rings(struct session *session)
 	for (uint32_t i = 0; i < session->ring_set.count; i++) {
 		if (ioctl(session->ring_set.fd[i], PERF_EVENT_IOC_ID, &id) < 0)
 			return -errno;
+		if (i >= session->ring_set.ring_count)
+			continue;
 		int result = perf_ring_map(session->ring_set.fd[i], session->ring_set.about[i].data_size,
 					   &session->rings[i]);
 		if (result < 0)
@@ -192,7 +194,7 @@ session_take_over(struct session *session, int *ret_error)
 void
 session_close(struct session *session)
 {
-	for (uint32_t i = 0; i < session->ring_set.count; i++)
+	for (uint32_t i = 0; i < session->ring_set.ring_count; i++)
 		perf_ring_unmap(&session->rings[i]);
 	ring_set_close(&session->ring_set);
 	broker_free(session->broker);

@@ -35,6 +35,7 @@ struct session {
 	int64_t period_start_ns; /* CLOCK_REALTIME: of the profile being collected */
 	uint64_t next_sequence;
 	uint64_t kernel_count_ns, kernel_lost; /* accounted for by finished profiles */
+	uint32_t level;                        /* of sampling; LEVEL_COUNT: as the events were opened */
 	uint32_t restarts;                     /* of the unwinder, since the last finished profile */
 	bool unwinder_stopped;
 	bool parent_waits_for_export; /* the waiting parent's target ended, others of its tree still run */

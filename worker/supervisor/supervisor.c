@@ -6,7 +6,7 @@
 #include "ipc/failure.h"
 #include "ipc/fd.h"
 #include "ipc/summary.h"
-#include "policy/events.h"
+#include "policy/levels.h"
 #include "worker/base/harden.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/installation.h"
@@ -87,6 +87,8 @@ send_start(struct session *session)
 		.target_pid = session->config.target_pid,
 		.discard = session->unwinder.deaths > 1, /* once may be chance; twice, a sample kills it */
 		.restarts = session->restarts,
+		.unwind = session->config.unwind,
+		.level = session->level,
 		.start_ns = session->period_start_ns,
 		.sequence = session->next_sequence,
 		.kernel_count_ns = session->kernel_count_ns,
@@ -333,6 +335,31 @@ take_journal(struct session *session, struct role_process *role, struct message 
 	return true;
 }
 
+static void
+describe_level(uint32_t number, char *ret, size_t capacity)
+{
+	snprintf(ret, capacity, "%s%u KB", number == LEVEL_CHAIN ? "frame pointers and " : "",
+		 (level_policy((enum sampling_level)number)->stack_bytes + 512) / 1024);
+}
+
+/* Kept for the unwinder's successor. */
+static bool
+take_level(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct level_message *body = message_expect(message, MESSAGE_LEVEL, sizeof(*body), 0);
+	char now[48], before[48];
+
+	(void)role;
+	if (!body || body->level >= LEVEL_COUNT || body->before >= LEVEL_COUNT ||
+	    body->level == session->level)
+		return false;
+	describe_level(body->level, now, sizeof(now));
+	describe_level(body->before, before, sizeof(before));
+	log_line(&session->log, LOG_LEVEL_INFORMATIONAL, "sampling: %s of stack (was %s)", now, before);
+	session->level = body->level;
+	return true;
+}
+
 static bool
 take_symbolised(struct session *session, struct role_process *role, struct message *message)
 {
@@ -357,10 +384,10 @@ static const struct {
 	enum message_kind kind;
 	bool (*take)(struct session *session, struct role_process *role, struct message *message);
 } answers[] = {
-	{ROLE_UNWINDER, MESSAGE_READY, take_ready},          {ROLE_UNWINDER, MESSAGE_PROFILE, take_profile},
-	{ROLE_UNWINDER, MESSAGE_JOURNAL, take_journal},      {ROLE_SYMBOLIZER, MESSAGE_READY, take_ready},
-	{ROLE_SYMBOLIZER, MESSAGE_PROFILE, take_symbolised}, {ROLE_EXPORTER, MESSAGE_READY, take_ready},
-	{ROLE_EXPORTER, MESSAGE_WRITTEN, take_written},
+	{ROLE_UNWINDER, MESSAGE_READY, take_ready},     {ROLE_UNWINDER, MESSAGE_PROFILE, take_profile},
+	{ROLE_UNWINDER, MESSAGE_JOURNAL, take_journal}, {ROLE_UNWINDER, MESSAGE_LEVEL, take_level},
+	{ROLE_SYMBOLIZER, MESSAGE_READY, take_ready},   {ROLE_SYMBOLIZER, MESSAGE_PROFILE, take_symbolised},
+	{ROLE_EXPORTER, MESSAGE_READY, take_ready},     {ROLE_EXPORTER, MESSAGE_WRITTEN, take_written},
 };
 
 static void
@@ -432,7 +459,7 @@ handle_launcher(struct session *session)
 static bool
 have_events_ended(struct session *session)
 {
-	while (session->watched_ring < session->ring_set.count) {
+	while (session->watched_ring < session->ring_set.ring_count) {
 		struct pollfd event = {.fd = session->ring_set.fd[session->watched_ring]};
 
 		if (poll(&event, 1, 0) < 1 || !(event.revents & (POLLHUP | POLLERR)))
@@ -594,7 +621,7 @@ wait_and_handle(struct session *session)
 		COUNT
 	};
 	bool is_target_watched =
-		session->phase == PHASE_RUNNING && session->watched_ring < session->ring_set.count;
+		session->phase == PHASE_RUNNING && session->watched_ring < session->ring_set.ring_count;
 	struct pollfd watched[COUNT] = {
 		[SIGNALS] = {session->signals, POLLIN},
 		[LAUNCHER] = {session->launch, POLLIN},
@@ -656,6 +683,7 @@ start(struct session *session, int *ret_error)
 	if (failure != FAILURE_NONE)
 		return failure;
 	session->period_start_ns = realtime_ns();
+	session->level = LEVEL_COUNT;
 	session->unwinder.deadline_ms = now_ms() + READY_TIMEOUT_MS;
 	(void)send_start(session); /* if it died already, SIGCHLD says so */
 	return session_take_over(session, ret_error);

@@ -414,37 +414,64 @@ parse_cie(struct cie *cie, size_t size, bool is_debug_frame, struct cfi_scratch 
 	return run(&m);
 }
 
-/* The CIE at an ELF address, parsed now or before; NULL and *ret_error when it is no good. A rejected one
- * is remembered too, so that a bad file costs its reading once. */
-static const struct cie *
-find_cie(struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *scratch, uint64_t address,
-	 int *ret_error)
+static bool
+is_within_budget(struct cfi_scratch *scratch, uint32_t size)
 {
-	struct cie *cie;
-	uint32_t length;
-	int error;
+	if (size > scratch->budget)
+		return false;
+	scratch->budget -= size;
+	return true;
+}
 
-	*ret_error = -EBADMSG;
+static struct cie *
+find_kept_cie(struct cie_cache *cies, uint64_t address)
+{
 	for (unsigned i = 0; i < CFI_CIES_KEPT; i++)
 		if (cies->cies[i].address == address)
-			return cies->cies[i].usable ? &cies->cies[i] : NULL;
-	error = elf_image_read_address(image, address, &length, sizeof(length));
-	if (!error && (length < ID_SIZE || length > CFI_CIE_BYTES_MAX))
-		return NULL;
+			return &cies->cies[i];
+	return NULL;
+}
 
-	cie = &cies->cies[cies->next];
+/* Parses the CIE at an ELF address in place of the oldest one. A rejected one is kept too, so that a bad file
+ * costs its reading once. */
+static int
+read_cie(struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *scratch, uint64_t address,
+	 struct cie **ret_cie)
+{
+	struct cie *cie = &cies->cies[cies->next];
+	uint32_t length;
+	int error = elf_image_read_address(image, address, &length, sizeof(length));
+
+	if (!error && (length < ID_SIZE || length > CFI_CIE_BYTES_MAX))
+		return -EBADMSG;
 	cie->usable = false;
 	cie->address = 0; /* no entry is at 0: that is the ELF header */
 	if (!error)
 		error = elf_image_read_address(image, address + LENGTH_SIZE, cie->bytes, length);
-	if (error) {
-		*ret_error = error == -ERANGE ? -EBADMSG : error;
-		return NULL;
-	}
+	if (error)
+		return error == -ERANGE ? -EBADMSG : error;
 	cies->next = (cies->next + 1) % CFI_CIES_KEPT;
 	cie->address = address;
+	cie->size = length;
 	cie->usable = parse_cie(cie, length, cies->debug_frame != 0, scratch);
-	return cie->usable ? cie : NULL;
+	*ret_cie = cie;
+	return 0;
+}
+
+/* Each use costs its bytes, for a row runs the CIE's expressions again even when the CIE is kept. */
+static int
+find_cie(struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *scratch, uint64_t address,
+	 const struct cie **ret_cie)
+{
+	struct cie *cie = find_kept_cie(cies, address);
+	int error = cie ? 0 : read_cie(image, cies, scratch, address, &cie);
+
+	if (error)
+		return error;
+	if (!is_within_budget(scratch, cie->size))
+		return -ENOBUFS;
+	*ret_cie = cie;
+	return cie->usable ? 0 : -EBADMSG;
 }
 
 struct fde {
@@ -469,13 +496,12 @@ load_entry(struct elf_image *image, struct cfi_scratch *scratch, uint64_t entry,
 
 	if (!error && length > CFI_FDE_BYTES_MAX)
 		return -EBADMSG;
-	if (!error && length > scratch->budget)
+	if (!error && !is_within_budget(scratch, length))
 		return -ENOBUFS;
 	if (!error && length > 0)
 		error = elf_image_read_address(image, entry + LENGTH_SIZE, scratch->bytes, length);
 	if (error)
 		return error == -ERANGE ? -EBADMSG : error;
-	scratch->budget -= length;
 	*ret_body = cursor_over(scratch->bytes, length);
 	return 0;
 }
@@ -490,11 +516,11 @@ parse_fde(struct elf_image *image, struct cie_cache *cies, struct cfi_scratch *s
 
 	if (in.failed || (!cies->debug_frame && (cie_pointer == 0 || cie_pointer > entry + LENGTH_SIZE)))
 		return -EBADMSG;
-	fde.cie = find_cie(image, cies, scratch,
-			   cies->debug_frame ? cies->debug_frame + cie_pointer
-					     : entry + LENGTH_SIZE - cie_pointer,
-			   &error);
-	if (!fde.cie)
+	error = find_cie(image, cies, scratch,
+			 cies->debug_frame ? cies->debug_frame + cie_pointer
+					   : entry + LENGTH_SIZE - cie_pointer,
+			 &fde.cie);
+	if (error)
 		return error;
 	fde.range.begin = cursor_pointer(&in, fde.cie->pointer_encoding, address_in(scratch, entry, in.at));
 	fde.range.size = cursor_encoded(&in, fde.cie->pointer_encoding);

@@ -20,7 +20,7 @@ enum {
 
 /* How to recover one register of the caller (DWARF 5, 6.4.1). */
 enum cfi_kind {
-	CFI_UNSPECIFIED, /* the ABI decides: callee-saved registers are unchanged */
+	CFI_UNSPECIFIED, /* unchanged, as every debugger has it */
 	CFI_UNDEFINED,
 	CFI_SAME,
 	CFI_AT_OFFSET,     /* saved at CFA + offset */
@@ -49,6 +49,7 @@ struct cfi_row {
 /* One parsed CIE with the row its initial instructions give. Never copied: rows point into `bytes`. */
 struct cie {
 	uint64_t address; /* ELF address of its length field */
+	uint32_t size;    /* of `bytes` */
 	bool usable;
 	bool has_augmentation_data;
 	uint8_t pointer_encoding; /* DW_EH_PE of FDE addresses */
@@ -64,8 +65,9 @@ struct cie_cache {
 	unsigned next; /* the one to replace */
 };
 
-/* Working memory of the row machine. One per thread; too large for the stack. `budget` counts FDE bytes
- * down, so that a file full of monstrous FDEs costs a bounded time per stack; the caller sets it. */
+/* Working memory of the row machine. One per thread; too large for the stack. `budget` counts down the bytes
+ * of FDEs and of the CIEs they name: as rows and expressions take at least a byte for each thing they do, a
+ * file full of monstrous entries costs a bounded time per stack. The caller sets it. */
 struct cfi_scratch {
 	size_t budget;
 	struct cfi_row saved[CFI_STATES_MAX];

@@ -17,6 +17,9 @@ struct rule code_leaf_rule(struct unwind_module *module, uint64_t address, struc
 /* Whether a signal return stub (load the number of rt_sigreturn; system call) starts at `address`. */
 bool code_is_sigreturn(struct unwind_module *module, uint64_t address);
 
+/* Whether the instruction in front of `address` can be a call. */
+bool code_ends_in_call(struct unwind_module *module, uint64_t address);
+
 /* All registers the kernel saved for the stub that runs with `stub` registers. 0; -EFAULT: not in the copied
  * stack, at *ret_missing; -EBADMSG: no such record there. */
 int code_restore_signal_context(const struct stack_view *stack, const struct register_file *stub,

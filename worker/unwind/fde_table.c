@@ -144,12 +144,12 @@ lowest_address(const struct elf_image *image)
 	return lowest;
 }
 
-/* What is malformed ends the walk; what was found before it stays usable. */
+/* What is malformed, or too much, ends the walk; what was found before it stays usable. */
 static int
 build_index(struct fde_table *table, struct elf_image *image, struct cie_cache *cies,
 	    struct cfi_scratch *scratch, uint64_t start, uint64_t size)
 {
-	size_t budget = scratch->budget; /* this happens once per file and has its own limit: the section's */
+	size_t budget = scratch->budget; /* this happens once per file and has its own limit */
 	uint64_t at = start, entry_size;
 	struct fde_range range;
 	bool is_fde;
@@ -160,7 +160,7 @@ build_index(struct fde_table *table, struct elf_image *image, struct cie_cache *
 	table->count = 0;
 	if (size > FDE_TABLE_SECTION_MAX)
 		size = FDE_TABLE_SECTION_MAX;
-	scratch->budget = SIZE_MAX;
+	scratch->budget = 4 * size; /* each FDE, and its CIE: linkers share those */
 	while (at - start < size && table->count < FDE_TABLE_INDEX_MAX && !error) {
 		error = cfi_read_entry(image, cies, scratch, at, &entry_size, &is_fde, &range);
 		if (!error && is_fde && range.size > 0 && range.begin - table->code_base <= UINT32_MAX)
@@ -168,7 +168,7 @@ build_index(struct fde_table *table, struct elf_image *image, struct cie_cache *
 		at += entry_size;
 	}
 	scratch->budget = budget;
-	if (error && error != -ENOENT && error != -EBADMSG)
+	if (error && error != -ENOENT && error != -EBADMSG && error != -ENOBUFS)
 		return error;
 	heap_sort(table->index, table->count);
 	table->source = table->count ? FDES_INDEXED : FDES_NONE;

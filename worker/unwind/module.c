@@ -111,6 +111,21 @@ unwind_module_read_code(struct unwind_module *module, uint64_t address, size_t b
 	return elf_image_read_address(module->image, address - before, ret_bytes, size) == 0;
 }
 
+/* For an address without FDE. As a return address, it is the byte before the code that runs next: a signal
+ * return stub, or a function that nothing called, put there by who made the stack (makecontext). */
+static struct rule
+find_gap_rule(struct unwind_module *module, struct cfi_scratch *scratch, uint64_t address)
+{
+	struct cfi_row row;
+
+	if (code_is_sigreturn(module, address + 1))
+		return (struct rule){.kind = RULE_SIGRETURN};
+	if (unwind_module_find_row(module, scratch, address + 1, &row) == 0 &&
+	    !code_ends_in_call(module, address + 1))
+		return (struct rule){.kind = RULE_START};
+	return (struct rule){.kind = RULE_GAP};
+}
+
 static int
 find_table_rule(struct unwind_module *module, struct cfi_scratch *scratch, uint64_t address,
 		struct rule *ret_rule)
@@ -123,10 +138,7 @@ find_table_rule(struct unwind_module *module, struct cfi_scratch *scratch, uint6
 		*ret_rule = rule_from_row(&row);
 		return 0;
 	case -ENOENT:
-		/* as a return address, this is the byte before the code that runs next */
-		*ret_rule = (struct rule){
-			.kind = code_is_sigreturn(module, address + 1) ? RULE_SIGRETURN : RULE_GAP,
-		};
+		*ret_rule = find_gap_rule(module, scratch, address);
 		return 0;
 	case -EBADMSG:
 		*ret_rule = (struct rule){.kind = RULE_BAD};

@@ -9,6 +9,7 @@ enum rule_kind {
 	RULE_END,        /* outermost frame: the return address is undefined */
 	RULE_GAP,        /* no FDE covers this address: frame pointer */
 	RULE_SIGRETURN,  /* no FDE, but the code is a signal return stub (musl, Go, arm64's vdso) */
+	RULE_START,      /* no FDE, but the next byte is a function's first: no call returns there */
 	RULE_BAD,        /* malformed or unsupported CFI */
 	RULE_UNREADABLE, /* the tables could not be read this time: never cached */
 };

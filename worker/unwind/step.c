@@ -8,9 +8,20 @@
 
 #include <errno.h>
 
-/* How far above the copy an address may still be called the same stack. Most stacks are limited to 8 MB;
- * beyond this, a "frame pointer" is more likely some other number. */
-#define STACK_REACH (64ull << 20)
+/* Frames larger than this are called another stack: the largest that compilers were seen to make has 540 KB.
+ * Without tables there are no such frames, and stacks lie close together (Go's do). */
+#define FRAME_MAX (1u << 20)
+#define FRAME_MAX_BY_POINTER (64u << 10)
+
+/* What lies nearer is no other stack, but a wrong address on this one. */
+#define OTHER_STACK_MIN (64u << 10)
+
+/* A signal's frame, even with all vector registers. */
+#define SIGNAL_FRAME_MAX (64u << 10)
+
+/* No stack is in the first pages, nor in the kernel's half. */
+#define LOWEST_STACK (64u << 10)
+#define HIGHEST_STACK (1ull << 56)
 
 enum step
 step_end(struct frame_state *state, enum unwind_end end)
@@ -19,17 +30,22 @@ step_end(struct frame_state *state, enum unwind_end end)
 	return STEP_ENDED;
 }
 
-/* The walk ends because a word of memory is not in the copy: was the copy short, or the address nonsense?
- * Behind a signal frame the interrupted code may be on another stack, of which nothing was copied. */
+/* The walk ends because the next frame is not in the copy, but at `address`: was the copy short, is that
+ * another stack, or is the address nonsense? */
 static enum step
-end_at_missing(struct frame_state *state, uint64_t address)
+end_outside(struct frame_state *state, uint64_t address, uint64_t frame_max)
 {
-	uint64_t distance = address - state->stack->sp;
+	uint64_t sp = state->registers.value[REGISTER_SP];
+	uint64_t distance = address >= sp ? address - sp : sp - address;
 
-	if (state->crossed_signal ||
-	    (address >= state->stack->sp && distance < state->stack->size + STACK_REACH))
+	if (state->left_stack)
+		return step_end(state, END_OTHER_STACK);
+	if (address >= sp && distance < frame_max)
 		return step_end(state, END_COPY_SHORT);
-	return step_end(state, END_BAD_CFI);
+	if (address % 8 != 0 || address < LOWEST_STACK || address >= HIGHEST_STACK ||
+	    distance < OTHER_STACK_MIN)
+		return step_end(state, END_BAD_CFI);
+	return step_end(state, END_OTHER_STACK);
 }
 
 static int
@@ -112,8 +128,8 @@ find_register(const struct frame_state *state, const struct cfi_row *row, unsign
 		}
 		if (number == REGISTER_PC)
 			return -EBADMSG;
-		if (!(UNCHANGED_REGISTERS >> number & 1))
-			return -ENODATA;
+		/* Callers may only ask for what callees keep. But assembly that calls functions of its own
+		 * asks for more, rightly: OpenSSL's AES-GCM keeps its stack pointer in rax meanwhile. */
 		return read_register(state, number, ret_value);
 	case CFI_SAME:
 		return number == REGISTER_PC ? -EBADMSG : read_register(state, number, ret_value);
@@ -143,7 +159,7 @@ stop_for(struct frame_state *state, int error, uint64_t missing)
 	case -ENODATA:
 		return STEP_NEEDS_REGISTERS;
 	case -EFAULT:
-		return end_at_missing(state, missing);
+		return end_outside(state, missing, FRAME_MAX);
 	default:
 		return step_end(state, END_BAD_CFI);
 	}
@@ -168,8 +184,15 @@ set_return_target(struct register_file *caller, bool signal_frame)
 		register_forget(caller, REGISTER_RETURN);
 }
 
-/* A signal may have come on another stack, of which nothing was copied. Within the copy, what it interrupted
- * lies further up: else a record could lead back to where the walk came from. */
+/* What a signal interrupted lies right behind its frame, or on another stack, of which nothing was copied. */
+static bool
+leaves_stack(const struct frame_state *state, uint64_t sp)
+{
+	return sp - state->registers.value[REGISTER_SP] >= SIGNAL_FRAME_MAX;
+}
+
+/* Within the copy, what a signal interrupted lies further up: else a record could lead back to where the walk
+ * came from. */
 static bool
 leads_back(const struct frame_state *state, uint64_t sp)
 {
@@ -188,8 +211,11 @@ step_by_row(struct frame_state *state, const struct cfi_row *row)
 	error = find_cfa(state, &row->cfa, &cfa, &missing);
 	if (error)
 		return stop_for(state, error, missing);
-	if (!row->signal_frame && !moves_up(state, cfa))
-		return step_end(state, END_BAD_CFI);
+	/* code that loads all registers (longjmp, setcontext) names them by a CFA that is no place on a stack
+	 */
+	if (!row->signal_frame && row->registers[REGISTER_SP].kind == CFI_UNSPECIFIED &&
+	    !moves_up(state, cfa))
+		return end_outside(state, cfa, 0);
 	for (unsigned number = 0; number < REGISTER_COUNT; number++) {
 		error = find_register(state, row, number, cfa, &value, &missing);
 		if (!error)
@@ -203,10 +229,10 @@ step_by_row(struct frame_state *state, const struct cfi_row *row)
 		return step_end(state, END_ROOT);
 	if (row->signal_frame ? leads_back(state, caller.value[REGISTER_SP])
 			      : !moves_up(state, caller.value[REGISTER_SP]))
-		return step_end(state, END_BAD_CFI);
+		return end_outside(state, caller.value[REGISTER_SP], 0);
+	state->left_stack |= row->signal_frame && leaves_stack(state, caller.value[REGISTER_SP]);
 	state->registers = caller;
 	state->interrupted = row->signal_frame;
-	state->crossed_signal |= row->signal_frame;
 	return STEP_MOVED;
 }
 
@@ -220,9 +246,9 @@ step_by_frame_pointer(struct frame_state *state)
 	if (fp == 0)
 		return step_end(state, END_ROOT);
 	if (fp % 8 != 0 || fp < state->registers.value[REGISTER_SP])
-		return step_end(state, END_BAD_CFI);
+		return end_outside(state, fp, 0);
 	if (read_word(state, fp, &saved_fp, &missing) || read_word(state, fp + 8, &return_address, &missing))
-		return end_at_missing(state, missing);
+		return end_outside(state, missing, FRAME_MAX_BY_POINTER);
 	return_address = return_target(return_address);
 	if (return_address == 0)
 		return step_end(state, END_ROOT);
@@ -250,8 +276,8 @@ step_by_signal_context(struct frame_state *state)
 		return step_end(state, END_ROOT);
 	if (leads_back(state, caller.value[REGISTER_SP]))
 		return step_end(state, END_BAD_CFI);
+	state->left_stack |= leaves_stack(state, caller.value[REGISTER_SP]);
 	state->registers = caller;
 	state->interrupted = true;
-	state->crossed_signal = true;
 	return STEP_MOVED;
 }

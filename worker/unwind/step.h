@@ -11,7 +11,7 @@ struct frame_state {
 	const struct stack_view *stack;
 	struct register_file registers;
 	bool interrupted;    /* the leaf, or a frame a signal interrupted: pc is not a return address */
-	bool crossed_signal; /* a signal frame lies below: sp may have changed stacks */
+	bool left_stack;     /* a signal came on another stack: this frame's is not the copied one */
 	enum unwind_end end; /* after STEP_ENDED */
 };
 

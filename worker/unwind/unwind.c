@@ -11,6 +11,7 @@
 #include "worker/unwind/frame_cache.h"
 #include "worker/unwind/module.h"
 #include "worker/unwind/pc_cache.h"
+#include "worker/unwind/red_zone.h"
 #include "worker/unwind/step.h"
 
 #include <errno.h>
@@ -19,9 +20,6 @@
 
 /* More frames than the largest copy has words: a walk that gets here takes no step from memory. */
 #define WALK_MAX_FRAMES 10000
-
-/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
-#define CFI_BYTES_PER_WALK (512u << 10)
 
 /* A sample on its way up. */
 struct walk {
@@ -113,6 +111,12 @@ finish(struct walk *w)
 		sort_ring(w);
 	w->job->count = w->count;
 	w->job->end = w->state.end;
+	w->job->stop = (struct walk_stop){
+		.pc = w->pc,
+		.sp = w->at.sp,
+		.fp = w->at.fp,
+		.fp_known = w->fast_steps || register_is_known(&w->state.registers, REGISTER_FP),
+	};
 }
 
 /* Where the frame's code is. */
@@ -130,10 +134,11 @@ find_place(struct walk *w)
 	w->place.address = w->pc - w->bias;
 }
 
-/* The way back for a frame whose code runs on at pc although it is not interrupted: a signal handler
- * "returns" to the first byte of its stub, and pc - 1 would name whatever lies in front of it. */
+/* For a frame whose code runs on at pc although it is not interrupted: a signal handler "returns" to the
+ * first byte of its stub, a coroutine to that of a function nobody called, and pc - 1 would name whatever
+ * lies in front of it. */
 static void
-report_signal_frame(struct walk *w)
+report_first_byte(struct walk *w)
 {
 	if (!w->state.interrupted)
 		w->frames[frame_slot(w->count - 1)].address++;
@@ -234,7 +239,9 @@ step_by_module_row(struct walk *w)
 	switch (error) {
 	case 0:
 		if (row.signal_frame)
-			report_signal_frame(w);
+			report_first_byte(w);
+		if (w->state.interrupted)
+			red_zone_mend_row(&w->state, w->lookup, w->job->context, &row);
 		return step_by_row(&w->state, &row);
 	case -ENOENT:
 	case -EBADMSG:
@@ -258,7 +265,7 @@ step_by_code_rule(struct walk *w, struct rule rule)
 static enum step
 step_by_sigreturn(struct walk *w)
 {
-	report_signal_frame(w);
+	report_first_byte(w);
 	return step_by_signal_context(&w->state);
 }
 
@@ -296,6 +303,11 @@ step_completely(struct walk *w)
 		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
 			return step_over_gap(w); /* the stub is what follows a *return address* here */
 		return step_by_sigreturn(w);
+	case RULE_START:
+		if (INSTRUCTION_ALIGNMENT == 1 && w->state.interrupted)
+			return step_over_gap(w); /* a gap's last byte */
+		report_first_byte(w);
+		return step_end(&w->state, END_ROOT);
 	case RULE_SP:
 	case RULE_FP:
 		if (rule.from_code)
@@ -427,14 +439,40 @@ unwinder_walk_together(struct unwinder *unwinder, code_lookup *lookup, struct un
 }
 
 enum unwind_end
-unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
-	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
-	      size_t *ret_count)
+unwinder_walk_to(struct unwinder *unwinder, const struct user_registers *registers,
+		 const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+		 size_t *ret_count, struct walk_stop *ret_stop)
 {
 	struct unwind_job job = {
 		.registers = registers, .stack = stack, .context = context, .frames = frames};
 
 	unwinder_walk_together(unwinder, lookup, &job, 1);
 	*ret_count = job.count;
+	*ret_stop = job.stop;
 	return job.end;
+}
+
+enum unwind_end
+unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
+	      const struct stack_view *stack, code_lookup *lookup, void *context, struct frame *frames,
+	      size_t *ret_count)
+{
+	struct walk_stop stop;
+
+	return unwinder_walk_to(unwinder, registers, stack, lookup, context, frames, ret_count, &stop);
+}
+
+struct rule
+unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place, size_t *cfi_bytes_left)
+{
+	struct walk w = {.unwinder = unwinder, .place = *place, .cfi_bytes_left = *cfi_bytes_left};
+	struct rule rule;
+
+	if (place->kind != CODE_MODULE && place->kind != CODE_ANONYMOUS)
+		return (struct rule){.kind = RULE_UNREADABLE};
+	if (place->kind == CODE_MODULE)
+		w.key_base = pc_cache_key_base(unwind_module_id(place->module));
+	(void)find_rule(&w, &rule);
+	*cfi_bytes_left = w.cfi_bytes_left;
+	return rule;
 }

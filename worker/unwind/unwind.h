@@ -52,8 +52,7 @@ struct frame {
 enum unwind_end {
 	/* The outermost frame's own CFI says so (RA undefined), or a zero RA / zero FP. */
 	END_ROOT,
-	/* The next word needed lies beyond the copied bytes, or on another stack (behind a signal handler
-	 * that runs on its own). */
+	/* The next word needed lies beyond the copied bytes. */
 	END_COPY_SHORT,
 	/* Return address in no known executable mapping: it makes no frame. (A leaf there does.) */
 	END_UNMAPPED,
@@ -65,6 +64,10 @@ enum unwind_end {
 	/* As END_ROOT, but there are more than UNWIND_MAX_FRAMES frames: both ends are there, and between
 	 * them one of kind CODE_LEFT_OUT. (A deep stack that ends otherwise is counted as that.) */
 	END_DEPTH,
+	/* The next frame lies on another stack, of which nothing was copied: it switched stacks (Go's
+	 * runtime, gcc's split stacks, longjmp out of a coroutine), or a signal came on a stack of its own.
+	 * In code without unwind tables, whatever looks like a place for a stack counts as one. */
+	END_OTHER_STACK,
 	UNWIND_END_COUNT,
 };
 
@@ -74,6 +77,13 @@ struct unwinder; /* holds the caches and working memory, 500 KB; one per drainin
 
 struct unwinder *unwinder_new(void); /* NULL: out of memory */
 void unwinder_free(struct unwinder *unwinder);
+
+/* The outermost frame of a walk: what would be needed to go on from there. */
+struct walk_stop {
+	uint64_t pc; /* minus 1 for a return address */
+	uint64_t sp, fp;
+	bool fp_known;
+};
 
 /* One sample to walk, and what came of it. */
 struct unwind_job {
@@ -85,6 +95,7 @@ struct unwind_job {
 	struct frame *frames; /* leaf first; room for UNWIND_MAX_FRAMES */
 	size_t count;         /* of the frames found: at least 1 (the leaf) */
 	enum unwind_end end;
+	struct walk_stop stop;
 };
 
 /* Walks all of them, a frame of each in turn: while one waits for memory the others go on. What is found does
@@ -97,6 +108,19 @@ void unwinder_walk_together(struct unwinder *unwinder, code_lookup *lookup, stru
 enum unwind_end unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
 			      const struct stack_view *stack, code_lookup *lookup, void *context,
 			      struct frame *frames, size_t *ret_count);
+
+/* The same, and where it stopped. */
+enum unwind_end unwinder_walk_to(struct unwinder *unwinder, const struct user_registers *registers,
+				 const struct stack_view *stack, code_lookup *lookup, void *context,
+				 struct frame *frames, size_t *ret_count, struct walk_stop *ret_stop);
+
+/* FDE bytes one walk may interpret: thousands of ordinary FDEs, a few milliseconds of hostile ones. */
+#define CFI_BYTES_PER_WALK (512u << 10)
+
+/* What unwinding does at a place that a lookup answered; RULE_UNREADABLE where no rule can be read. What it
+ * costs is taken off *cfi_bytes_left. */
+struct rule unwinder_rule_at(struct unwinder *unwinder, const struct code_place *place,
+			     size_t *cfi_bytes_left);
 
 /* One ELF file's unwind tables (.eh_frame_hdr, .eh_frame). The image is borrowed and outlives the module;
  * nothing is read until a PC needs it. `id` (non-zero, never reused, even after a free) keys the PC cache, so

@@ -364,6 +364,16 @@ code_is_sigreturn(struct unwind_module *module, uint64_t address)
 	       is_sigreturn(code);
 }
 
+/* bl, blr, and blr with a signed address */
+bool
+code_ends_in_call(struct unwind_module *module, uint64_t address)
+{
+	uint32_t code;
+
+	return unwind_module_read_code(module, address, sizeof(code), (uint8_t *)&code, sizeof(code)) &&
+	       ((code & 0xfc000000) == 0x94000000 || (code & 0xfefff000) == 0xd63f0000);
+}
+
 static int
 restore_from(const struct stack_view *stack, uint64_t sp, struct register_file *ret_registers,
 	     uint64_t *ret_missing)

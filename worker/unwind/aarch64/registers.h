@@ -23,10 +23,6 @@ enum {
 	REGISTER_FP = REGISTER_X29,
 };
 
-/* Registers that keep their value without a rule: x19 to x29 are callee-saved; and where no rule says where
- * the return address was saved, it is in lr still. */
-#define UNCHANGED_REGISTERS ((1ull << (REGISTER_LR + 1)) - (1ull << REGISTER_X19))
-
 /* perf's register order (bit order of SAMPLE_REGISTERS_MASK): the same as DWARF's. */
 #define REGISTERS_IN_PERF_ORDER                                                                           \
 	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, \
@@ -42,6 +38,9 @@ enum {
 /* The frame record [fp], [fp + 8] may lie anywhere in its frame (gcc: below the locals), so that a frame
  * pointer alone does not tell the caller's sp. */
 #define FRAME_RECORD_IS_TOP 0
+
+/* How perf's frame pointer chain is followed: arm64's kernel wants records aligned, each above the last. */
+#define KERNEL_CHAIN_ONLY_UP 1
 
 /* The address a saved return address means. Pointer authentication signs it in the bits above the address
  * space; without a hint to mmap, Linux maps nothing beyond 48 bits. */

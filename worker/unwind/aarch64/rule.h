@@ -47,6 +47,26 @@ rule_without_sp(struct rule rule)
 	return rule;
 }
 
+/* Whether the frame's caller is the one that its frame pointer leads to: [fp], [fp + 8] are the frame's own.
+ */
+static inline bool
+rule_has_record_at_fp(struct rule rule, uint64_t sp, uint64_t fp)
+{
+	uint64_t cfa = (rule.kind == RULE_SP ? sp : fp) + (uint64_t)(int64_t)rule.cfa_offset;
+
+	if (rule.kind == RULE_SP || rule.kind == RULE_FP)
+		return rule.saved == SAVED_RECORD && cfa + (uint64_t)(8 * (int64_t)rule.slot_words) == fp;
+	return rule.kind == RULE_GAP;
+}
+
+/* The same where sp is not known; as in rule_without_sp(). */
+static inline bool
+rule_leads_by_fp(struct rule rule)
+{
+	return rule.kind == RULE_GAP ||
+	       ((rule.kind == RULE_SP || rule.kind == RULE_FP) && rule.saved == SAVED_RECORD);
+}
+
 /* One frame. `lr` means something only while the frame is an interrupted one. */
 struct position {
 	uint64_t pc, sp, fp, lr;

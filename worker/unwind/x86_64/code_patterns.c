@@ -53,6 +53,17 @@ struct code_pattern {
 #define PLT_LLD 0x68, ANY4, 0xe9
 #define PLT_MOLD 0x41, 0xbb, ANY4, 0xff, 0x25
 #define PLT_START 0xff, 0x35, ANY4, 0xff, 0x25
+
+/* lld's PLTs against speculation (-z retpolineplt, with -z now): mov sym(%rip),%r11, and a call that only
+ * leaves room for %r11, which the ret then jumps to. The first call of a function comes here from the PLT's
+ * start, two words deeper: the walk ends there, for a word of ld.so's data is no code. */
+#define LOAD_R11 0x4c, 0x8b, 0x1d, ANY4
+#define STORE_R11 0x4c, 0x89, 0x1c, 0x24, 0xc3
+#define CAPTURE 0xf3, 0x90, 0x0f, 0xae, 0xe8, 0xeb, 0xf9
+#define RETPOLINE_START 0xff, 0x35, ANY4, LOAD_R11, 0xe8, ANY4, CAPTURE
+#define RETPOLINE LOAD_R11, 0xe8, ANY4, 0xe9, ANY4, 0x68
+#define RETPOLINE_NOW_START 0xe8, ANY4, CAPTURE
+#define RETPOLINE_NOW LOAD_R11, 0xe9, ANY4, 0xcc, 0xcc, 0xcc, 0xcc
 // clang-format on
 
 #define PATTERN(before, rule, ...)                                                                \
@@ -68,6 +79,7 @@ static const struct code_pattern leaf_patterns[] = {
 	PATTERN(0, JUST_RETURN, 0x55, 0x48, 0x8b, 0xec),    /* the same, other encoding */
 	PATTERN(1, POP_AND_RETURN, 0x55, 0x48, 0x89, 0xe5), /* after the push */
 	PATTERN(1, POP_AND_RETURN, 0x55, 0x48, 0x8b, 0xec),
+	PATTERN(4, ABOVE_ONE_WORD, STORE_R11),
 	PATTERN(0, JUST_RETURN, 0xc3),          /* ret */
 	PATTERN(0, JUST_RETURN, 0xc2),          /* ret $n */
 	PATTERN(0, JUST_RETURN, 0xf3, 0xc3),    /* rep ret */
@@ -82,6 +94,16 @@ static const struct code_pattern leaf_patterns[] = {
 	PATTERN(0, JUST_RETURN, 0x41, 0x53, PLT_START), /* push %r11: mold's first entry */
 	PATTERN(0, JUST_RETURN, 0xff, 0x25),            /* jmp *sym(%rip): any PLT, tail calls */
 	PATTERN(0, JUST_RETURN, 0xf2, 0xff, 0x25),      /* bnd jmp, the same */
+
+	PATTERN(0, ABOVE_ONE_WORD, RETPOLINE_START),
+	PATTERN(6, ABOVE_TWO_WORDS, RETPOLINE_START),
+	PATTERN(13, ABOVE_TWO_WORDS, RETPOLINE_START),
+	PATTERN(0, JUST_RETURN, RETPOLINE),
+	PATTERN(7, JUST_RETURN, RETPOLINE),
+	PATTERN(0, JUST_RETURN, RETPOLINE_NOW_START),
+	PATTERN(0, JUST_RETURN, RETPOLINE_NOW),
+	PATTERN(7, JUST_RETURN, RETPOLINE_NOW),
+	PATTERN(0, ABOVE_ONE_WORD, STORE_R11),
 
 	PATTERN(0, JUST_RETURN, INIT),
 	PATTERN(4, ABOVE_ONE_WORD, INIT),
@@ -193,6 +215,21 @@ code_is_sigreturn(struct unwind_module *module, uint64_t address)
 			return true;
 	}
 	return false;
+}
+
+/* call rel32 (e8), or call *operand (ff /2), which takes 2 to 7 bytes. */
+bool
+code_ends_in_call(struct unwind_module *module, uint64_t address)
+{
+	enum { LONGEST = 7, SHORTEST = 2, DIRECT = 5 };
+	uint8_t bytes[LONGEST];
+
+	if (!unwind_module_read_code(module, address, LONGEST, bytes, sizeof(bytes)))
+		return false;
+	for (size_t i = 0; i <= LONGEST - SHORTEST; i++)
+		if (bytes[i] == 0xff && (bytes[i + 1] >> 3 & 7) == 2)
+			return true;
+	return bytes[LONGEST - DIRECT] == 0xe8;
 }
 
 int

@@ -32,11 +32,6 @@ enum {
 	REGISTER_FP = REGISTER_RBP,
 };
 
-/* Registers a function must give back to its caller: without a rule they keep their value. */
-#define UNCHANGED_REGISTERS                                                                          \
-	(1ull << REGISTER_RBX | 1ull << REGISTER_RBP | 1ull << REGISTER_R12 | 1ull << REGISTER_R13 | \
-	 1ull << REGISTER_R14 | 1ull << REGISTER_R15)
-
 /* perf's register order (bit order of SAMPLE_REGISTERS_MASK). */
 #define REGISTERS_IN_PERF_ORDER                                                                           \
 	REGISTER_RAX, REGISTER_RBX, REGISTER_RCX, REGISTER_RDX, REGISTER_RSI, REGISTER_RDI, REGISTER_RBP, \
@@ -52,6 +47,9 @@ enum {
 
 /* [fp] and [fp + 8] are all that a frame pointer leads to: behind them lies the caller's stack. */
 #define FRAME_RECORD_IS_TOP 1
+
+/* How perf's frame pointer chain is followed: x86's kernel reads whatever it can. */
+#define KERNEL_CHAIN_ONLY_UP 0
 
 /* The address a saved return address means. */
 static inline uint64_t
