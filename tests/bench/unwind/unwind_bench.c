@@ -192,7 +192,7 @@ put_record(uint8_t *at, const struct sample_record *sample)
 		REGISTER_R11, REGISTER_R12, REGISTER_R13, REGISTER_R14, REGISTER_R15,
 	};
 	uint64_t size = sample->stack.size & ~7ull;
-	uint64_t words[5 + SAMPLE_REGISTERS_COUNT + 1];
+	uint64_t words[6 + SAMPLE_REGISTERS_COUNT + 1];
 	size_t count = 0;
 	struct perf_event_header header = {.type = PERF_RECORD_SAMPLE, .misc = PERF_RECORD_MISC_USER};
 
@@ -200,6 +200,7 @@ put_record(uint8_t *at, const struct sample_record *sample)
 	words[count++] = sample->pid | (uint64_t)sample->tid << 32;
 	words[count++] = sample->time_ns;
 	words[count++] = sample->period_ns;
+	words[count++] = 0; /* addresses of a chain */
 	words[count++] = PERF_SAMPLE_REGS_ABI_64;
 	for (size_t i = 0; i < SAMPLE_REGISTERS_COUNT; i++)
 		words[count++] = sample->registers.value[perf_order[i]];
@@ -225,6 +226,8 @@ drain(struct ring_bench *bench, size_t *ret_samples)
 	while (perf_ring_peek(&bench->ring, &record, &malformed)) {
 		if (record_decode_sample(&record, &samples[count]) == 0)
 			count++;
+		else
+			malformed++;
 		perf_ring_consume(&bench->ring, &record);
 		++*ret_samples;
 		if (count == COLLECTOR_SAMPLES_MAX || bench->ring.tail == bench->ring.head) {
