@@ -90,6 +90,8 @@ def run_once(setup, kind, command, watch=None):
         ledger, measured.profile_bytes = setup.take_profiles()
         measured.samples, measured.lost = ledger["samples"], ledger["lost"]
         measured.profiler = ended.processes
+        if measured.samples == 0:
+            raise SystemExit(f"bench: {kind.label} took no sample: it would look very cheap")
     return measured
 
 
