@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True
 # pylint: disable=wrong-import-position
 import interruptions
 import launch_delay
+import levels
 import perf_tool
 import processes
 import profile_comments
@@ -30,9 +31,9 @@ import target_filter
 import unwind_engines
 import ways
 
-SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "slow": slow_down.bench,
-            "filter": target_filter.bench, "ways": ways.bench, "scaling": scaling.bench, "programs": programs.bench, "unwind": unwind_engines.bench,
-            "symbolize": symbolizers.bench}
+SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "levels": levels.bench, "slow": slow_down.bench,
+            "filter": target_filter.bench, "ways": ways.bench, "scaling": scaling.bench, "programs": programs.bench,
+            "unwind": unwind_engines.bench, "symbolize": symbolizers.bench}
 
 
 class Setup:
@@ -56,9 +57,9 @@ class Setup:
     def program(self, name):
         return os.path.join(self.programs, name)
 
-    def launch(self, command, frequency):
+    def launch(self, command, frequency, options=()):
         event = [] if frequency == 99 else ["-e", f"sCPU freq={frequency}"]
-        return [self.launcher, *event, "--output", self.profiles, *command]
+        return [self.launcher, *event, *options, "--output", self.profiles, *command]
 
     def remove_profiles(self):
         for name in os.listdir(self.profiles):

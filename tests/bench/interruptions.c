@@ -14,7 +14,7 @@
 #define LONGEST_NS 100000
 #define STEPS_MAX 1000000
 #define WORKING_SET (1536 * 1024)
-#define DEPTH 30
+#define DEPTH 30 /* unless the second argument says otherwise */
 #define FRAME 512
 
 static uint32_t steps[STEPS_MAX];
@@ -71,7 +71,7 @@ main(int argc, char **argv)
 {
 	int64_t start = now_ns(), sum = 0;
 
-	descend(DEPTH, start + (int64_t)((argc > 1 ? atof(argv[1]) : 1.0) * 1e9));
+	descend(argc > 2 ? atoi(argv[2]) : DEPTH, start + (int64_t)((argc > 1 ? atof(argv[1]) : 1.0) * 1e9));
 	qsort(steps, step_count, sizeof(steps[0]), compare);
 	for (size_t i = 0; i < step_count; i++)
 		sum += steps[i];

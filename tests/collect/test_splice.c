@@ -411,7 +411,7 @@ test_session(void **state)
 		{PROGRAMS "deep_frame_pointers_gcc", NULL, LEVEL_CHAIN, LEVEL_CHAIN, CHAIN_OR_NORMAL},
 		{PROGRAMS "deep_frame_pointers_gcc", "libc", LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
 		{PROGRAMS "deep_frame_pointers_gcc", "mixed", LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
-		{PROGRAMS "deep_frame_pointers_gcc", "deep", LEVEL_SMALL, LEVEL_NORMAL,
+		{PROGRAMS "deep_frame_pointers_gcc", "large", LEVEL_SMALL, LEVEL_NORMAL,
 		 LEVEL_BIT(LEVEL_SMALL) | LEVEL_BIT(LEVEL_NORMAL)},
 		{PROGRAMS "deep_no_frame_pointers", NULL, LEVEL_NORMAL, LEVEL_NORMAL, CHAIN_OR_NORMAL},
 	};
@@ -419,13 +419,14 @@ test_session(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char *argv[] = {(char *)rows[i].program, (char *)rows[i].argument, NULL};
+		static char for_ever[] = "0";
+		char *argv[] = {(char *)rows[i].program, for_ever, (char *)rows[i].argument, NULL};
 
 		m = (struct measure){.is_session = true};
 		sampling_choice_init(&m.walker.choice, UNWIND_AUTO, rows[i].available, rows[i].first);
 		measure(&m, argv);
 		fprintf(stderr, "%s %s: %lu samples by chain, %lu without root; %lu by CFI, %lu without\n",
-			argv[0], argv[1] ? argv[1] : "", m.samples_at[LEVEL_CHAIN],
+			argv[0], argv[2] ? argv[2] : "", m.samples_at[LEVEL_CHAIN],
 			m.rootless_at[LEVEL_CHAIN], m.samples_at[LEVEL_NORMAL], m.rootless_at[LEVEL_NORMAL]);
 		assert_int_equal(sampling_choice_level(&m.walker.choice), rows[i].expected);
 		assert_int_equal(m.walker.choice.down_moves, rows[i].expected == LEVEL_CHAIN);

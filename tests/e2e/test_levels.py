@@ -10,6 +10,7 @@ from private_host import PrivateHost
 from support import target
 
 EVENT = "anon_inode:[perf_event]"
+FRAME_POINTERS = os.path.join(os.path.dirname(support.TARGETS), "collect", "deep_frame_pointers_gcc")
 FAST = ["--event", "sCPU freq=999"]
 
 
@@ -22,10 +23,10 @@ def events_of(pid):
 
 
 class Levels(unittest.TestCase):
-    def start(self, seconds, options=(), prefix=()):
+    def start(self, seconds, options=(), prefix=(), program=()):
         self.log = os.path.join(support.temporary_folder(self), "log")
         options = [*FAST, *options, "--log_mode", self.log, "--log_level", "informational"]
-        session = support.Session(self, [target("split"), str(seconds)], options, prefix=list(prefix))
+        session = support.Session(self, list(program) or [target("split"), str(seconds)], options, prefix=list(prefix))
         session.roles = support.wait_for_roles(session.supervisor())
         return session
 
@@ -99,6 +100,17 @@ class Levels(unittest.TestCase):
                 if events == 2:
                     self.assertEqual(len(levels), 1)
                     self.assertEqual(self.lines(), [])
+
+    def test_frame_pointers(self):
+        """Stacks too large for the small copy, in a program whose frame pointers are as good as its tables; and in the
+        same one that leaves them to a C library, which need not have any."""
+        for word, methods, expected in (("large", [], "chain"), ("large", ["--unwind", "dwarf"], "normal"), ("libc", [], "small")):
+            with self.subTest(word=word, methods=methods):
+                session = self.start(2, methods, program=[FRAME_POINTERS, "2", word])
+                profile = self.profile(session)
+                levels = self.check_whole(profile)
+                self.assertGreater(levels["ddprof.level." + expected], 1000, levels)
+                self.assertGreaterEqual(profile.ledger("stacks.root"), 0.99 * profile.ledger("samples"))
 
     def test_few_descriptors(self):
         """Files of the target come first: then there is the one level that sampling begins with."""

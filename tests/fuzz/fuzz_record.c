@@ -58,7 +58,11 @@ check_sample(const struct ring_record *record, const struct ring_record *same)
 	CHECK(sample.has_registers == again.has_registers && sample.time_ns == again.time_ns &&
 	      sample.pid == again.pid && sample.tid == again.tid && sample.period_ns == again.period_ns);
 	CHECK(memcmp(&sample.registers, &again.registers, sizeof(sample.registers)) == 0);
-	CHECK(!sample.in_kernel && sample.chain_count == 0);
+	CHECK(!sample.in_kernel && sample.stack_requested == again.stack_requested);
+	CHECK(sample.chain_count == again.chain_count && sample.chain_count <= SAMPLE_CHAIN_MAX &&
+	      sample.chain_count <= record->header.size / sizeof(uint64_t));
+	for (size_t i = 0; i < sample.chain_count; i++)
+		CHECK(sample.chain[i] == again.chain[i] && sample.chain[i] < (uint64_t)PERF_CONTEXT_MAX);
 }
 
 static void

@@ -23,7 +23,8 @@ enum {
 
 static struct table_image tables;
 static struct unwinder *unwinder;
-static uint64_t ring[RING_BYTES / 8], words[WORDS_MAX];
+static uint64_t ring[RING_BYTES / 8];
+static bool may_cross_signals; /* where sp may go anywhere */
 static uint64_t lookups;
 static uint32_t next_id;
 
@@ -44,6 +45,17 @@ struct outcome {
 	size_t count;
 	enum unwind_end end;
 };
+
+/* Each frame takes a word of the stack, the leaf and what lies behind the last word excepted. */
+static void
+check_progress(const struct outcome *o, uint64_t stack_size)
+{
+	uint64_t total = o->count;
+
+	if (o->count == UNWIND_MAX_FRAMES && o->frames[UNWIND_MAX_FRAMES / 2].kind == CODE_LEFT_OUT)
+		total += o->frames[UNWIND_MAX_FRAMES / 2].address - 1;
+	CHECK(may_cross_signals || total <= stack_size / 8 + 3);
+}
 
 static void
 check_outcome(const struct outcome *o)
@@ -66,11 +78,17 @@ static void
 walk(struct unwind_module *module, const struct user_registers *registers, const struct stack_view *stack,
      struct outcome *ret)
 {
+	struct frame *frames = malloc(sizeof(ret->frames)); /* exactly: a sanitizer sees one too many */
+
 	memset(ret, 0, sizeof(*ret));
 	lookups = 0;
 	memset(&table_work, 0, sizeof(table_work));
-	ret->end = unwinder_walk(unwinder, registers, stack, lookup, module, ret->frames, &ret->count);
+	ret->end = unwinder_walk(unwinder, registers, stack, lookup, module, frames, &ret->count);
+	CHECK(ret->count <= UNWIND_MAX_FRAMES);
+	memcpy(ret->frames, frames, ret->count * sizeof(*frames));
+	free(frames);
 	check_outcome(ret);
+	check_progress(ret, stack->size);
 	/* The index of a file without a sorted table is made once, within four times its size. The bytes of
 	 * each length are not counted by the budget; there are never more of them than of reads. */
 	CHECK(lookups <= LOOKUPS_MAX);
@@ -90,11 +108,12 @@ check_same(const struct outcome *a, const struct outcome *b)
 }
 
 static void
-check_walks(const struct user_registers *registers, uint64_t stack_size, uint64_t ring_at)
+check_walks(const struct user_registers *registers, const uint64_t *words, uint64_t stack_size,
+	    uint64_t ring_at)
 {
 	static struct outcome cold, warm, uncached, wrapped;
 	struct stack_view linear = {
-		.bytes = (uint8_t *)words, .mask = UINT64_MAX, .sp = TABLE_STACK, .size = stack_size};
+		.bytes = (const uint8_t *)words, .mask = UINT64_MAX, .sp = TABLE_STACK, .size = stack_size};
 	struct stack_view in_ring = linear;
 	struct unwind_module *module = unwind_module_new(tables.image, ++next_id % UNCACHED);
 	struct unwind_module *other = unwind_module_new(tables.image, UNCACHED);
@@ -102,8 +121,8 @@ check_walks(const struct user_registers *registers, uint64_t stack_size, uint64_
 	in_ring.bytes = (uint8_t *)ring;
 	in_ring.mask = RING_BYTES - 1;
 	in_ring.at = ring_at;
-	for (uint64_t at = 0; at < stack_size; at += 8)
-		ring[(ring_at + at) % RING_BYTES / 8] = words[at / 8];
+	for (uint64_t at = 0; at < stack_size; at++)
+		((uint8_t *)ring)[(ring_at + at) % RING_BYTES] = linear.bytes[at];
 
 	walk(module, registers, &linear, &cold);
 	bool within_budget = table_work.bytes < BUDGET / 2; /* else a warm cache gets further, and may */
@@ -126,7 +145,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	uint8_t kind = cursor_u8(&in), pattern_size = cursor_u8(&in);
 	uint16_t stack_bytes = cursor_u16(&in), code_size = cursor_u16(&in), header_size = cursor_u16(&in);
 	struct user_registers registers;
-	uint64_t pattern[256] = {0};
+	uint64_t pattern[256] = {0}, *words;
 
 	if (!unwinder)
 		unwinder = unwinder_new();
@@ -135,12 +154,17 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	registers.value[REGISTER_SP] = TABLE_STACK + (kind & 0x80 ? 8 : 0);
 	for (unsigned i = 0; i < pattern_size; i++)
 		pattern[i] = take_word(&in);
-	for (unsigned i = 0; i < WORDS_MAX; i++)
+	uint64_t stack_size = stack_bytes % (8 * WORDS_MAX + 1);
+	words = malloc(stack_size);
+	for (unsigned i = 0; i < stack_size / 8; i++)
 		words[i] = pattern[pattern_size ? i % pattern_size : 0];
+	memset((uint8_t *)words + stack_size / 8 * 8, 0x41, stack_size % 8);
 	struct cursor code = take_part(&in, code_size), header = take_part(&in, header_size);
 
 	table_image_open(&tables, (kind & 0x7f) % TABLE_KINDS, header, code, in);
-	check_walks(&registers, stack_bytes % (8 * WORDS_MAX + 1), 8 * (uint64_t)stack_bytes);
+	may_cross_signals = code_size > 0 || memchr(in.at, 'S', cursor_left(&in));
+	check_walks(&registers, words, stack_size, 8 * (uint64_t)stack_bytes);
+	free(words);
 	elf_image_free(tables.image);
 	return 0;
 }

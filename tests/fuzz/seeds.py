@@ -61,10 +61,10 @@ MMAP, LOST, COMM, EXIT, FORK, SAMPLE, MMAP2 = 1, 2, 3, 4, 7, 9, 10
 TRAILER = u32(7, 7) + u64(1000)
 
 
-def stack_sample(size, copied, abi=2):
+def stack_sample(size, copied, abi=2, chain=()):
     registers = u64(*range(0x1000, 0x1000 + 17)) if abi else b""
     tail = u64(size) + (bytes(range(size % 256)) + bytes(size - size % 256) + u64(copied) if size else b"")
-    return record(SAMPLE, 2, u32(7, 8), u64(1000, 10101010, abi), registers, tail)
+    return record(SAMPLE, 2, u32(7, 8), u64(1000, 10101010, len(chain), *chain, abi), registers, tail)
 
 
 def mapping(path, build_id=b""):
@@ -78,7 +78,8 @@ SIDEBAND = (mapping("/bin/true"), mapping("/lib/x", bytes(range(20))), mapping("
             record(FORK, 0, u32(8, 7, 8, 7), u64(5), TRAILER), record(EXIT, 0, u32(8, 7, 8, 7), u64(6), TRAILER),
             record(LOST, 0, u64(1, 99), TRAILER))
 SAMPLES = (stack_sample(128, 128), stack_sample(128, 64), stack_sample(0, 0), stack_sample(0, 0, abi=0),
-           stack_sample(256, 250, abi=1))
+           stack_sample(256, 250, abi=1), stack_sample(128, 64, chain=(-512, 0x401000, 0x401234, -128, 3)),
+           stack_sample(0, 0, chain=(-512, *range(0x1000, 0x1100))), stack_sample(0, 0, abi=0, chain=(-512,)))
 for one in SIDEBAND + SAMPLES:
     for position in (0, 500, 511):
         seed("record", u16(position), one)
@@ -161,7 +162,8 @@ for operations in (bytes((0x77, 0x08)),  # rsp + 8
                    bytes((0x08, 5, 0x0A, 1, 2, 0x0C, 1, 2, 3, 4, 0x0E, 1, 2, 3, 4, 5, 6, 7, 8, 0x1E, 0x1C, 0x27, 0x21)),
                    bytes((0x11, 0x80, 0x7F, 0x10, 0x81, 0x01, 0x12, 0x14, 0x15, 1, 0x16, 0x13, 0x19, 0x1F, 0x20)),
                    bytes((0x09, 0x80, 0x25, 0x26, 0x29, 0x2B, 0x2C, 0x2D, 0x2E, 0x96, 0x92, 7, 0)),
-                   bytes((0x31,)) * 16, bytes((0x31, 0x13)) * 32, bytes((0x96,)) * 65):
+                   bytes((0x12,)), bytes((0x31, 0x14)), bytes((0x31, 0x15, 1)),
+                   bytes((0x31,)) * 16, bytes((0x31,)) * 17, bytes((0x31, 0x13)) * 32, bytes((0x96,)) * 65):
     for flags in (0, 1, 0x10):
         seed("expression", u8(flags), u16(*WORDS[:8]), u16(*WORDS), u16(stack(2)), operations)
 
@@ -211,6 +213,8 @@ RULES = {
     "factored": b"\x11\x06\x02\x12\x07\x7e\x13\x7d\x2f\x06\x02\x05\x0c\x02",
     "restore": b"\x86\x02\x41\xc6\x06\x03\x02\x04\x00\x03\x04\x00\x04\x08\x00\x00\x00\x08\x03\x2e\x10",
     "set location": b"\x01\x00\x10\x00\x00\x0e\x10",
+    "apart": b"\x0e\x40\x9d\x04\x9e\x07",
+    "below": b"\x0e\x08\x86\x04",
     "signed": b"\x2d\x41\x2d\x2c\x0e\x20\x9d\x04\x9e\x03",
 }
 REGISTERS = [5, 6, 7, code(0x90), 8, 9, stack(6), stack(0)] + [code(0x30), 1, 2, 3, stack(4), 0, 0, 0, code(0x10)]
@@ -237,6 +241,10 @@ for machine, column, file_registers in (("", 16, REGISTERS), ("_aarch64", 30, RE
                  u16(*words), text, header, tables.bytes + bytes(4))
             seed("walk" + machine, u8(kind | 0x80, len(words)), u16(8 * 2000), u16(0, len(header)), u16(*file_registers),
                  u16(*words), header, tables.bytes + bytes(4))
+
+    at_fault = list(file_registers)  # frame pointers that lead down the stack, in code without tables
+    at_fault[6 if not machine else 29], at_fault[-1] = stack(6), code(0x2100)
+    seed("walk" + machine, u8(0, 2), u16(800), u16(0, 0), u16(*at_fault), u16(stack(2), code(0x2101)))
 
 for count in (0, 1, 5, 64, 130):
     tables = Tables(cie(), cie(b"zR", rules=b"\x0c\x07\x10\x90\x01"))
@@ -322,6 +330,8 @@ for kind in (2, 11):
     file = elf((READABLE, EXECUTABLE, note), ((".text", 1, 6, 0x401000, 0, 0, bytes(0x200)),
                                              (".symtab", kind, 0, 0, 3, 24, SYMBOLS), (".strtab", 3, 0, 0, 0, 0, STRINGS)))
     seed("symbols", u64(0x401000), file)
+    seed("symbols", u64(0x401000), file.replace(SYMBOLS, SYMBOLS[:24] + u32(0x7FFFFFFF) + SYMBOLS[28:]))
+    seed("symbols", u64(0x401000), file.replace(SYMBOLS, SYMBOLS[:24] + u32(len(STRINGS) + 2) + SYMBOLS[28:]))
     seed("symbols", u64(0x401004), file.replace(SYMBOLS, SYMBOLS[:48].ljust(len(SYMBOLS), b"\xff")))
 
 # ---- names and texts ----
@@ -341,8 +351,9 @@ seed("admin_policy", b"\n".join(line.lstrip(b"# ") for line in POLICY.split(b"\n
 for line in POLICY.split(b"\n"):
     if b"=" in line:
         seed("admin_policy", line.lstrip(b"# "))
-for line in ("groups = profilers ops", "groups = 1001", "worker_user = ddprof", "worker_user = root", "worker_user = operator",
-             "worker_user = short", "max_frequency = 0", "max_frequency = 4294967296", "groups = " + "1 " * 17, "x = 1", "=", "a\0b"):
+for line in ("groups = profilers, ops", "groups = 1001", "worker_user = ddprof", "worker_user = root", "worker_user = operator",
+             "worker_user = short", "max_frequency = 0", "max_frequency = 4294967296", "groups = " + ", ".join("1" * 16),
+             "groups = " + ", ".join("1" * 17), "x = 1", "=", "a\0b"):
     seed("admin_policy", line.encode())
 
 # ---- profiles ----

@@ -1,13 +1,19 @@
-/* Runs for ever on two threads, 10 to 60 calls deep, for builds with frame pointers. `deep_frame_pointers
- * libc` also sorts, formats and allocates: the C library may have no frame pointers, and uses rbp for other
- * things. */
+/* deep_frame_pointers [seconds [word]]: two threads, 10 to 70 calls deep, for builds with frame pointers; for
+ * ever without seconds. One word changes what they do:
+ *
+ *   libc   they also sort, format and allocate: the C library may have no frame pointers, and uses rbp for
+ * other things mixed  some calls lead through a function without frame pointer, whose caller a chain leaves
+ * out (gcc) large  frames are so large that most stacks have more than 8 KB */
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #ifdef __clang__
 #define NOINLINE __attribute__((noinline))
@@ -15,7 +21,7 @@
 #define NOINLINE __attribute__((noinline, noclone))
 #endif
 
-static bool uses_libc, is_mixed, is_deep;
+static bool uses_libc, is_mixed, is_large;
 static volatile uint64_t sink;
 
 NOINLINE static uint64_t
@@ -96,14 +102,30 @@ without_record(unsigned depth, uint64_t a)
 	return descend(depth, a) + mix(a);
 }
 
-static uint64_t (*const directions[])(unsigned, uint64_t) = {left, right, without_record};
+NOINLINE static uint64_t
+large(unsigned depth, uint64_t a)
+{
+	volatile uint64_t local[100] = {a};
+
+	return descend(depth, local[0]) + work(a);
+}
+
+static uint64_t (*const directions[])(unsigned, uint64_t) = {left, right, without_record, large};
+
+static unsigned
+direction(uint64_t a)
+{
+	if (is_large)
+		return 3;
+	return is_mixed && a % 64 == 0 ? 2 : a & 1;
+}
 
 NOINLINE static uint64_t
 descend(unsigned depth, uint64_t a)
 {
 	if (depth == 0)
 		return work(a) + work(a + 1);
-	return directions[is_mixed && a % 64 == 0 ? 2 : a & 1](depth - 1, mix(a)) + 1;
+	return directions[direction(a)](depth - 1, mix(a)) + 1;
 }
 
 static void *
@@ -113,20 +135,29 @@ run(void *unused)
 
 	for (;;) {
 		a = mix(a);
-		sink += descend(5 + (unsigned)(a >> 60) * 2 + (is_deep ? 100 : 0), a);
+		sink += descend(5 + (unsigned)(a >> 60) * 2, a);
 	}
 	return unused;
+}
+
+static void
+end(int signal_number)
+{
+	(void)signal_number;
+	_exit(0);
 }
 
 int
 main(int argc, char **argv)
 {
 	pthread_t thread;
-	const char *word = argc > 1 ? argv[1] : "";
+	const char *word = argc > 2 ? argv[2] : "";
 
 	uses_libc = strcmp(word, "libc") == 0;
 	is_mixed = strcmp(word, "mixed") == 0;
-	is_deep = strcmp(word, "deep") == 0;
+	is_large = strcmp(word, "large") == 0;
+	signal(SIGPROF, end);
+	setitimer(ITIMER_PROF, &(struct itimerval){.it_value.tv_sec = argc > 1 ? atoi(argv[1]) : 0}, NULL);
 	if (pthread_create(&thread, NULL, run, NULL) != 0)
 		return 1;
 	run(NULL);

@@ -5,6 +5,7 @@
 #include "tests/unwind/frame_builder.h"
 
 #include "worker/unwind/cfi.h"
+#include "worker/unwind/chain.h"
 #include "worker/unwind/unwind.h"
 
 #include <setjmp.h>
@@ -287,6 +288,43 @@ test_lr_of_caller(void **state)
 	assert_int_equal(count, 2);
 }
 
+/* The kernel's way up: records aligned, each above the last, return addresses without their signature. */
+static void
+test_chain(void **state)
+{
+	const struct rule record = {
+		.kind = RULE_SP, .saved = SAVED_RECORD, .slot_words = -4, .cfa_offset = 32};
+	uint64_t chain[KERNEL_CHAIN_MAX], words[16] = {0};
+	struct stack_view stack = {
+		.bytes = (const uint8_t *)words, .mask = UINT64_MAX, .sp = SP, .size = 128};
+	struct user_registers registers = {0};
+
+	(void)state;
+	registers.value[REGISTER_PC] = LEAF;
+	registers.value[REGISTER_LR] = CALLER; /* not looked at */
+	assert_int_equal(chain_of_copy(&registers, &stack, chain), 1);
+	registers.value[REGISTER_FP] = SP + 16;
+	words[2] = SP + 48;
+	words[3] = SIGNED(CALLER);
+	words[6] = SP + 32; /* down again: this record counts, and is the last */
+	words[7] = SIGNED(OUTERMOST);
+	assert_int_equal(chain_of_copy(&registers, &stack, chain), 3);
+	assert_int_equal(chain[0], LEAF);
+	assert_int_equal(chain[1], CALLER);
+	assert_int_equal(chain[2], OUTERMOST);
+	words[2] = SP + 49;
+	assert_int_equal(chain_of_copy(&registers, &stack, chain), 2);
+	words[2] = SP + 128; /* beyond the copy */
+	assert_int_equal(chain_of_copy(&registers, &stack, chain), 2);
+
+	assert_true(rule_has_record_at_fp(record, SP, SP));
+	assert_false(rule_has_record_at_fp(record, SP, SP + 8));
+	assert_true(rule_leads_by_fp(record)); /* gcc goes on naming its CFA by sp */
+	assert_true(rule_leads_by_fp((struct rule){.kind = RULE_GAP}));
+	assert_false(rule_leads_by_fp((struct rule){.kind = RULE_SP, .saved = SAVED_RETURN}));
+	assert_false(rule_leads_by_fp((struct rule){.kind = RULE_SLOW}));
+}
+
 int
 main(void)
 {
@@ -295,6 +333,7 @@ main(void)
 		cmocka_unit_test(test_without_sp),
 		cmocka_unit_test_setup_teardown(test_scenes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lr_of_caller, setup, teardown),
+		cmocka_unit_test(test_chain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "tests/fuzz/table_image.h"
 #include "worker/unwind/cfi.h"
 #include "worker/unwind/expression.h"
+#include "worker/unwind/module.h"
 #include "worker/unwind/unwind.h"
 
 #include <setjmp.h>
@@ -69,7 +70,7 @@ lookup(void *context, uint64_t pc, struct code_place *ret)
 	*ret = (struct code_place){.kind = CODE_MODULE, .address = pc, .module = module};
 }
 
-static uint64_t
+static void
 walk(unsigned functions)
 {
 	struct cursor none = cursor_over("", 0);
@@ -88,23 +89,17 @@ walk(unsigned functions)
 	module = unwind_module_new(tables.image, UNCACHED);
 	assert_non_null(unwinder);
 	assert_non_null(module);
+	unwinder_walk(unwinder, &registers, &stack, lookup, NULL, frames, &count); /* makes the index */
 	memset(&table_work, 0, sizeof(table_work));
 	unwinder_walk(unwinder, &registers, &stack, lookup, NULL, frames, &count);
-	uint64_t first = table_work.bytes - 4 * table_work.reads / 2;
-	fprintf(stderr, "first walk %lu bytes in %lu reads, %lu steps in %lu expressions", first,
+	fprintf(stderr, "%lu bytes in %lu reads, %lu steps in %lu expressions\n", table_work.bytes,
 		table_work.reads, table_work.steps, table_work.expressions);
-	memset(&table_work, 0, sizeof(table_work));
-	unwinder_walk(unwinder, &registers, &stack, lookup, NULL, frames, &count);
-	fprintf(stderr, "; next %lu bytes in %lu reads, %lu frames\n", table_work.bytes, table_work.reads,
-		count);
 	/* the four bytes of an entry's length are read before anything is known of it */
 	assert_true(table_work.bytes <= WALK_BYTES + 4 * table_work.reads / 2);
 	assert_true(table_work.steps <= WALK_BYTES);
 	unwind_module_free(module);
 	unwinder_free(unwinder);
 	elf_image_free(tables.image);
-	used = 0;
-	return first;
 }
 
 static const uint8_t zeros[4096];
@@ -119,19 +114,24 @@ test_long_entries(void **state)
 	walk(1);
 }
 
-/* More CIEs than are kept: each frame parses one again. */
+/* More CIEs than are kept: each FDE needs one that was driven out. */
+static void
+put_alternating(unsigned functions)
+{
+	static const uint8_t rules[CFI_CIE_BYTES_MAX - 18];
+	size_t cies[CFI_CIES_KEPT + 2];
+
+	for (unsigned i = 0; i < CFI_CIES_KEPT + 2; i++)
+		cies[i] = put_cie(rules, sizeof(rules));
+	for (unsigned i = 0; i < functions; i++)
+		put_fde(cies[i % (CFI_CIES_KEPT + 2)], i, "", 0);
+}
+
 static void
 test_alternating_cies(void **state)
 {
-	uint8_t rules[CFI_CIE_BYTES_MAX - 18];
-	size_t cies[CFI_CIES_KEPT + 2];
-
 	(void)state;
-	memset(rules, 0, sizeof(rules));
-	for (unsigned i = 0; i < CFI_CIES_KEPT + 2; i++)
-		cies[i] = put_cie(rules, sizeof(rules));
-	for (unsigned i = 0; i < CFI_CIES_KEPT + 2; i++)
-		put_fde(cies[i], i, "", 0);
+	put_alternating(CFI_CIES_KEPT + 2);
 	walk(CFI_CIES_KEPT + 2);
 }
 
@@ -139,16 +139,22 @@ test_alternating_cies(void **state)
 static void
 test_index_of_alternating_cies(void **state)
 {
-	uint8_t rules[CFI_CIE_BYTES_MAX - 18];
-	size_t cies[CFI_CIES_KEPT + 2];
+	static struct cfi_scratch scratch = {.budget = WALK_BYTES};
+	struct cursor none = cursor_over("", 0);
+	struct cfi_row row;
 
 	(void)state;
-	memset(rules, 0, sizeof(rules));
-	for (unsigned i = 0; i < CFI_CIES_KEPT + 2; i++)
-		cies[i] = put_cie(rules, sizeof(rules));
-	for (unsigned i = 0; used + 32 < sizeof(bytes); i++)
-		put_fde(cies[i % (CFI_CIES_KEPT + 2)], i, "", 0);
-	assert_true(walk(1) <= 4 * sizeof(bytes) + WALK_BYTES);
+	put_alternating(sizeof(bytes) / 32);
+	table_image_open(&tables, TABLES_BY_SECTION, none, none, cursor_over(bytes, used));
+	module = unwind_module_new(tables.image, UNCACHED);
+	assert_non_null(module);
+	memset(&table_work, 0, sizeof(table_work));
+	(void)unwind_module_find_row(module, &scratch, FRAME_CODE, &row);
+	fprintf(stderr, "index of %zu bytes: %lu bytes in %lu reads\n", used, table_work.bytes,
+		table_work.reads);
+	assert_true(table_work.bytes - 4 * table_work.reads / 2 <= 4 * used + 1024);
+	unwind_module_free(module);
+	elf_image_free(tables.image);
 }
 
 /* Every register by an expression of as many steps as there may be. */
@@ -191,15 +197,23 @@ test_expressions_of_a_cie(void **state)
 	walk(1);
 }
 
+static int
+start_tables(void **state)
+{
+	(void)state;
+	used = 0;
+	return 0;
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_long_entries),
-		cmocka_unit_test(test_alternating_cies),
-		cmocka_unit_test(test_index_of_alternating_cies),
-		cmocka_unit_test(test_expressions),
-		cmocka_unit_test(test_expressions_of_a_cie),
+		cmocka_unit_test_setup(test_long_entries, start_tables),
+		cmocka_unit_test_setup(test_alternating_cies, start_tables),
+		cmocka_unit_test_setup(test_index_of_alternating_cies, start_tables),
+		cmocka_unit_test_setup(test_expressions, start_tables),
+		cmocka_unit_test_setup(test_expressions_of_a_cie, start_tables),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
