@@ -79,6 +79,8 @@ class Names(unittest.TestCase):
         program, _ = build(self.folder, "svc")
         shell(self.folder, "objcopy --add-gnu-debuglink=svc.debug svc")
         self.expect_named([program, "500"])
+        files = {frame.filename for sample in self.profile.samples for frame in sample.frames if re.match(NAMED, frame.name)}
+        self.assertEqual({os.path.basename(file) for file in files}, {"<stdin>"})  # lines come from there, too
         shell(self.folder, "mkdir .debug; mv svc.debug .debug")
         self.expect_named([program, "500"])
 
@@ -117,6 +119,17 @@ class Names(unittest.TestCase):
         shell(self.folder, "objcopy --only-keep-debug svc debug; strip -g debug -o mini; xz mini; strip svc;"
                            "objcopy --add-section .gnu_debugdata=mini.xz svc")
         self.expect_named([program, "500"])
+
+    def test_stripped_go(self):
+        go = support.require_program("go")
+        with open(os.path.join(self.folder, "main.go"), "w", encoding="utf-8") as file:
+            file.write("package main\n//go:noinline\nfunc spin(n int) (s int) { for i := 0; i < n; i++ { s ^= i * s }; return }\n"
+                       "func main() { for i := 0; i < 20; i++ { spin(100000000) } }\n")
+        subprocess.run([go, "build", "-ldflags=-s -w", "-o", "spin", "main.go"], cwd=self.folder, check=True,
+                       env={**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""})
+        profile = support.run(self, [os.path.join(self.folder, "spin")]).profile()
+        way = lambda s: "main.spin;main.main;runtime.main" in ";".join(s.stack[::-1])
+        self.assertGreaterEqual(support.share_of(profile.samples, way), 90, support.folded(profile)[:5])
 
     def test_deleted_and_replaced(self):
         """What ran is named, not what is at its path when the profile is made."""

@@ -174,8 +174,9 @@ static void
 test_whole_file_needs_nothing(void **state)
 {
 	(void)state;
-	run("cp $F svc");
-	expect_all_names("svc");
+	run("echo 'int main(void) { return 0; }' | cc -g -x c - -o svc");
+	struct opened_module module = open_module("svc");
+	close_module(&module);
 	assert_int_equal(asked, 0);
 }
 

@@ -76,6 +76,15 @@ views_free(struct views *views)
 	free(views);
 }
 
+static struct known_view *
+find(struct views *views, const struct identity *identity)
+{
+	for (uint32_t i = 0; i < VIEWS_MAX; i++)
+		if (views->known[i].number && is_same(identity, &views->known[i].identity))
+			return &views->known[i];
+	return NULL;
+}
+
 uint32_t
 views_of_process(struct views *views, uint32_t pid)
 {
@@ -89,15 +98,14 @@ views_of_process(struct views *views, uint32_t pid)
 	struct identity identity = identify(root, views->proc, namespace);
 	if (is_same(&identity, &views->own))
 		return 0;
-	for (uint32_t i = 0; i < VIEWS_MAX; i++)
-		if (views->known[i].number && is_same(&identity, &views->known[i].identity))
-			return views->known[i].number;
-
-	uint32_t number = ++views->last_number;
-	struct known_view *slot = &views->known[number % VIEWS_MAX];
-	forget(slot);
+	struct known_view *known = find(views, &identity);
+	uint32_t number = known ? known->number : ++views->last_number;
+	if (!known)
+		known = &views->known[number % VIEWS_MAX];
+	/* Also of a known one: a container's first process mounts its folders, its second is the service. */
 	int debug = open_folder_below(openat(root, ".", FOLDER_FLAGS), "/usr/lib/debug");
-	*slot = (struct known_view){number, identity, {take_fd(&root), debug < 0 ? -1 : debug}};
+	forget(known);
+	*known = (struct known_view){number, identity, {take_fd(&root), debug < 0 ? -1 : debug}};
 	return number;
 }
 

@@ -219,6 +219,18 @@ elf_source_has_section(struct elf_source *source, const char *name)
 	return header && header->sh_type != SHT_NOBITS && header->sh_size > 0;
 }
 
+bool
+elf_source_section_address(struct elf_source *source, const char *name, uint64_t *ret)
+{
+	Elf_Scn *section = find_section(source, name);
+	const Elf64_Shdr *header = section ? elf64_getshdr(section) : NULL;
+
+	if (!header || !(header->sh_flags & SHF_ALLOC))
+		return false;
+	*ret = header->sh_addr;
+	return true;
+}
+
 /* The descriptor of the first GNU build id note; alignment is 4, or 8 in segments that say so. */
 static bool
 find_build_id(struct cursor notes, size_t alignment, const uint8_t **ret, size_t *ret_size)

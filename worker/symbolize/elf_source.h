@@ -48,3 +48,6 @@ int elf_source_section(struct elf_source *source, const char *name, size_t size_
 
 /* Is there one, with bytes in this file. */
 bool elf_source_has_section(struct elf_source *source, const char *name);
+
+/* Where it will be in memory; false: there is none, or it is not loaded. */
+bool elf_source_section_address(struct elf_source *source, const char *name, uint64_t *ret);

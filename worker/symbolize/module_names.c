@@ -4,6 +4,7 @@
 
 #include "ipc/fd.h"
 #include "worker/symbolize/elf_source.h"
+#include "worker/symbolize/go_pclntab.h"
 #include "worker/symbolize/mini_debug_info.h"
 #include "worker/symbolize/symbols.h"
 
@@ -18,6 +19,7 @@ struct module_names {
 	struct elf_source *module;
 	uint8_t *mini; /* inflated; the first table's names are in it */
 	struct symbols *table[TABLES];
+	struct go_pclntab *go; /* asked last: a cgo program's C functions are in the tables */
 };
 
 /* Takes the source. An error costs this source of names. */
@@ -73,6 +75,7 @@ module_names_open(struct elf_source *module, const char *path, const char *build
 		names->table[0] = read_mini_debug_info(names);
 		elf_source_share(module);
 		names->table[1] = read_table(module, SHT_DYNSYM);
+		(void)go_pclntab_open(module, &names->go); /* an error costs this source of names */
 	}
 	*ret = names;
 	return 0;
@@ -85,6 +88,7 @@ module_names_close(struct module_names *names)
 		return;
 	for (size_t i = 0; i < TABLES; i++)
 		symbols_free(names->table[i]);
+	go_pclntab_close(names->go);
 	elf_source_close(names->module);
 	free(names->mini);
 	module_files_close(&names->files);
@@ -99,7 +103,7 @@ module_names_find(const struct module_names *names, uint64_t address)
 	for (size_t i = 0; i < TABLES && !name; i++)
 		if (names->table[i])
 			name = symbols_find(names->table[i], address);
-	return name;
+	return name || !names->go ? name : go_pclntab_find(names->go, address);
 }
 
 const struct module_files *
