@@ -36,7 +36,7 @@ typedef Perftools__Profiles__Line Line;
 
 /* DWARF, for all files of a profile: seconds of CPU time, in a role that has a minute; and what may be
  * inflated of one file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB. */
-#define DEBUG_WORK_MAX ((uint64_t)4 << 30)
+#define DEBUG_WORK_MAX ((uint64_t)2 << 30)
 #define DEBUG_INFLATED_MAX ((size_t)160 << 20)
 
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
