@@ -1,38 +1,37 @@
 """The same slow-down seen from inside: which share of its time a spinning thread loses to interruptions. The clock
 notices a microsecond, where run times on a shared machine scatter by percents."""
 
-import processes
+import slow_down
 from statistics_table import Table, error_of_median, median, quartiles, summary, verdict
 
-AIM_PERCENT = {99: 0.2, 999: 1.5}
 
-
-def lost_percent(setup, frequency):
+def lost_percent(setup, kind):
     command = [setup.program("interruptions"), str(max(1, setup.seconds / 4))]
-    run = processes.run(setup.launch(command, frequency) if frequency else command, setup.log)
-    setup.remove_profiles()
-    watched_ns, _, sum_ns, _ = map(int, run.output.split())
+    watched_ns, _, sum_ns, _ = map(int, slow_down.run(setup, kind, command).output.split())
     return 100 * sum_ns / watched_ns
 
 
 def bench(setup):
-    series = {0: [], 99: [], 999: []}
-    for i in range(3 * setup.repetitions):
-        setup.progress(f"interruptions, round {i + 1} of {3 * setup.repetitions}")
-        for frequency in list(series)[i % 3:] + list(series)[:i % 3]:
-            series[frequency].append(lost_percent(setup, frequency))
+    plan = slow_down.kinds(setup)
+    series = {kind: [] for kind in plan}
+    repetitions = 3 * setup.repetitions
+    for i in range(repetitions):
+        setup.progress(f"interruptions, round {i + 1} of {repetitions}")
+        for kind in plan[i % len(plan):] + plan[:i % len(plan)]:
+            series[kind].append(lost_percent(setup, kind))
     setup.clear_progress()
     table = Table("Time a spinning thread loses to interruptions of 1 to 100 us (in turns; one core is free)",
                   ["", "runs", "median %", "quartiles", "more than unprofiled", "us/sample", "aim", "verdict"])
-    base, results = series[0], {}
-    for frequency, values in series.items():
+    base, results = series[plan[0]], {}
+    for kind, values in series.items():
         more = median(values) - median(base)
         error = (error_of_median(values) ** 2 + error_of_median(base) ** 2) ** 0.5
-        table.add(f"ddprof {frequency} Hz" if frequency else "unprofiled", len(values), f"{median(values):.3f}",
-                  " .. ".join(f"{value:.3f}" for value in quartiles(values)), f"{more:+.3f}" if frequency else "",
-                  f"{1e4 * more / frequency:.1f}" if frequency else "",
-                  f"<= {AIM_PERCENT[frequency]}" if frequency else "",
-                  verdict(more, AIM_PERCENT[frequency], error, len(values)) if frequency else "")
-        results[str(frequency)] = summary(values)
+        aim = slow_down.AIM_PERCENT.get(kind.frequency)
+        table.add(kind.label, len(values), f"{median(values):.3f}",
+                  " .. ".join(f"{value:.3f}" for value in quartiles(values)),
+                  f"{more:+.3f}" if kind.frequency else "", f"{1e4 * more / kind.frequency:.1f}" if kind.frequency else "",
+                  f"<= {aim}" if kind.frequency else "",
+                  verdict(more, aim, error, len(values)) if kind.name == "ddprof" else "")
+        results[kind.label] = summary(values)
     table.print()
     return results

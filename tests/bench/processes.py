@@ -43,6 +43,7 @@ class Memory:
 class Run:
     """One finished program with all that it left behind."""
 
+    pid: int
     status: int
     started_ns: int  # CLOCK_MONOTONIC, just before it was
     output: str
@@ -170,4 +171,4 @@ def run(command, log_path, watch=None):
     os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     cpu_ns = own_cpu_ns(pid)
     _, status = os.waitpid(pid, 0)
-    return Run(os.waitstatus_to_exitcode(status), started_ns, output, cpu_ns, bury_worker(watch))
+    return Run(pid, os.waitstatus_to_exitcode(status), started_ns, output, cpu_ns, bury_worker(watch))

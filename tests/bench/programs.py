@@ -1,6 +1,7 @@
 """How the stacks of programs end that nobody here wrote: at their root, where the copy of the stack ends, or earlier,
 and then in which file. What is not installed is left out."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -113,7 +114,10 @@ def run(setup, command):
     if command is None:
         run_postgres(setup)
     else:
-        processes.run(setup.launch(command, FREQUENCY), setup.log)
+        # node leaves files where it is and in /tmp
+        ended = processes.run(["env", "-C", setup.scratch, *setup.launch(command, FREQUENCY)], setup.log)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"/tmp/perf-{ended.pid}.map")
     names = sorted(os.listdir(setup.profiles))
     result = [profile_comments.read(os.path.join(setup.profiles, name)) for name in names]
     setup.remove_profiles()

@@ -58,25 +58,40 @@ def parse(run):
     return Measured(wall_ns, cpu_ns)
 
 
+def run_peer(setup, kind, command, watch=None, script=True):
+    """Under perf or samply. Returns the run and what the profiler needed."""
+    tool, *how = kind.name.split()
+    if tool == "perf":
+        return perf_tool.record(setup, command, kind.frequency, watch, *how, script=script)
+    return samply_tool.record(setup, command, kind.frequency, watch)
+
+
+def run(setup, kind, command):
+    """For those who only want to know what the command says."""
+    if kind.frequency and kind.name != "ddprof":
+        return run_peer(setup, kind, command, script=False)[0]
+    result = processes.run(setup.launch(command, kind.frequency) if kind.frequency else command, setup.log)
+    setup.remove_profiles()
+    return result
+
+
 def run_once(setup, kind, command, watch=None):
     if kind.frequency and kind.name != "ddprof":
-        tool, *how = kind.name.split()
-        if tool == "perf":
-            run, record = perf_tool.record(setup, command, kind.frequency, watch, *how)
-        else:
-            run, record = samply_tool.record(setup, command, kind.frequency, watch)
-        measured = parse(run)
+        ended, record = run_peer(setup, kind, command, watch)
+        measured = parse(ended)
         measured.samples, measured.lost, measured.profile_bytes = record.samples, record.lost, record.file_bytes
         measured.profiler = record.processes
         return measured
     if kind.frequency:
         command = setup.launch(command, kind.frequency)
-    run = processes.run(command, setup.log, watch)
-    measured = parse(run)
+    ended = processes.run(command, setup.log, watch)
+    measured = parse(ended)
     if kind.frequency:
         ledger, measured.profile_bytes = setup.take_profiles()
         measured.samples, measured.lost = ledger["samples"], ledger["lost"]
-        measured.profiler = run.processes
+        measured.profiler = ended.processes
+        if measured.samples == 0:
+            raise SystemExit(f"bench: {kind.label} took no sample: it would look very cheap")
     return measured
 
 

@@ -231,6 +231,24 @@ test_hopeless_cuts(void **state)
 	assert_true(at_large < 50000);
 }
 
+/* One stack that differs is outweighed by a thousand that agree, and they are asked for. */
+static void
+test_one_that_differs(void **state)
+{
+	struct sampling_choice choice;
+	uint32_t samples = 0;
+
+	(void)state;
+	sampling_choice_init(&choice, UNWIND_AUTO, CHAIN | SMALL | NORMAL | LARGE, LEVEL_NORMAL);
+	for (; sampling_choice_level(&choice) == LEVEL_NORMAL && samples < 2000; samples++)
+		if (!sampling_choice_asks_chain(&choice))
+			add(&choice, middling);
+		else
+			add(&choice, samples == 100 ? differs : agrees);
+	assert_int_equal(sampling_choice_level(&choice), LEVEL_CHAIN);
+	assert_int_equal(samples, 1050);
+}
+
 static void
 test_comparisons_become_rare(void **state)
 {
@@ -239,6 +257,10 @@ test_comparisons_become_rare(void **state)
 
 	(void)state;
 	sampling_choice_init(&choice, UNWIND_AUTO, CHAIN | SMALL | NORMAL | LARGE, LEVEL_NORMAL);
+	for (uint32_t i = 0; i < 50; i++) { /* the dynamic linker's */
+		assert_false(sampling_choice_asks_chain(&choice));
+		add(&choice, middling);
+	}
 	for (uint32_t i = 0; i < 200; i++) {
 		assert_true(sampling_choice_asks_chain(&choice));
 		add(&choice, differs);
@@ -264,6 +286,7 @@ main(void)
 		cmocka_unit_test(test_old_samples),
 		cmocka_unit_test(test_no_flapping),
 		cmocka_unit_test(test_hopeless_cuts),
+		cmocka_unit_test(test_one_that_differs),
 		cmocka_unit_test(test_comparisons_become_rare),
 	};
 

@@ -429,10 +429,12 @@ test_session(void **state)
 			argv[0], argv[2] ? argv[2] : "", m.samples_at[LEVEL_CHAIN],
 			m.rootless_at[LEVEL_CHAIN], m.samples_at[LEVEL_NORMAL], m.rootless_at[LEVEL_NORMAL]);
 		assert_int_equal(sampling_choice_level(&m.walker.choice), rows[i].expected);
+		assert_true(m.samples_at[rows[i].expected] > SAMPLES / 4);
+		if (rows[i].first == LEVEL_CHAIN)
+			continue; /* without root until it has learnt what roots look like, from either level
+				   */
 		assert_int_equal(m.walker.choice.down_moves, rows[i].expected == LEVEL_CHAIN);
-		assert_true(m.samples_at[rows[i].expected] > SAMPLES / 2);
-		assert_true(m.samples_at[LEVEL_NORMAL] >=
-			    200); /* all code is compared before it is trusted */
+		assert_true(m.samples_at[LEVEL_NORMAL] >= 200);
 		if (rows[i].first == LEVEL_NORMAL)
 			assert_true((m.rootless_at[LEVEL_CHAIN] + m.rootless_at[LEVEL_NORMAL]) * 1000 <=
 				    m.samples);

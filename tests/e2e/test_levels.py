@@ -71,6 +71,16 @@ class Levels(unittest.TestCase):
         self.assertEqual(set(levels), {"ddprof.level.small"})
         self.assertEqual(len(self.lines()), 1, self.lines())
 
+    def test_successor_knows_the_level(self):
+        """Only who knows that 8 KB are copied can find that they are too few."""
+        session = self.start(0, program=["/bin/sh", "-c", f"{target('split')} 3; {FRAME_POINTERS} 4 large"])
+        self.wait_for_switch()
+        os.kill(session.roles["unwinder"], signal.SIGKILL)
+        session.finish()
+        self.assertGreaterEqual(len(self.lines()), 2)
+        self.assertRegex(self.lines()[0], "sampling: 8 KB of stack .was 32 KB.$")
+        self.assertRegex(self.lines()[1], "sampling: 32 KB of stack .was 8 KB.$")
+
     def test_unwinder_dies_before_a_switch(self):
         session = self.start(4)
         os.kill(session.roles["unwinder"], signal.SIGKILL)

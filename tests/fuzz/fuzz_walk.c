@@ -14,7 +14,6 @@
 enum {
 	WORDS_MAX = 2048,
 	RING_BYTES = 32768,
-	BUDGET = 512 << 10,      /* CFI_BYTES_PER_WALK */
 	LOOKUPS_MAX = 2 * 10000, /* WALK_MAX_FRAMES, and once more with all registers */
 	UNCACHED = 1 << 24,      /* the first module number that the cache has no key for */
 	ANONYMOUS = FRAME_CODE + 0x2000,
@@ -92,12 +91,12 @@ walk(struct unwind_module *module, const struct user_registers *registers, const
 	/* The index of a file without a sorted table is made once, within four times its size. The bytes of
 	 * each length are not counted by the budget; there are never more of them than of reads. */
 	CHECK(lookups <= LOOKUPS_MAX);
-	CHECK(table_work.bytes <= BUDGET + 4 * table_work.reads + 8 * FRAME_CODE);
+	CHECK(table_work.bytes <= CFI_BYTES_PER_WALK + 4 * table_work.reads + 8 * FRAME_CODE);
 	CHECK(table_work.reads <= 4 * lookups + 2 * FRAME_CODE);
 	CHECK(table_work.other_bytes <=
-	      BUDGET + 2048 * lookups + 8 * FRAME_CODE); /* a header may point anywhere */
+	      CFI_BYTES_PER_WALK + 2048 * lookups + 8 * FRAME_CODE); /* a header may point anywhere */
 	CHECK(table_work.failed <= 200 * lookups);
-	CHECK(table_work.steps <= BUDGET);
+	CHECK(table_work.steps <= CFI_BYTES_PER_WALK);
 }
 
 static void
@@ -125,12 +124,13 @@ check_walks(const struct user_registers *registers, const uint64_t *words, uint6
 		((uint8_t *)ring)[(ring_at + at) % RING_BYTES] = linear.bytes[at];
 
 	walk(module, registers, &linear, &cold);
-	bool within_budget = table_work.bytes < BUDGET / 2; /* else a warm cache gets further, and may */
+	bool within_budget =
+		table_work.bytes < CFI_BYTES_PER_WALK / 2; /* else a warm cache gets further, and may */
 	walk(module, registers, &linear, &warm);
 	walk(module, registers, &in_ring, &wrapped);
 	check_same(&warm, &wrapped);
 	walk(other, registers, &linear, &uncached);
-	if (within_budget && table_work.bytes < BUDGET / 2) {
+	if (within_budget && table_work.bytes < CFI_BYTES_PER_WALK / 2) {
 		check_same(&cold, &warm);
 		check_same(&cold, &uncached);
 	}

@@ -79,7 +79,8 @@ SIDEBAND = (mapping("/bin/true"), mapping("/lib/x", bytes(range(20))), mapping("
             record(LOST, 0, u64(1, 99), TRAILER))
 SAMPLES = (stack_sample(128, 128), stack_sample(128, 64), stack_sample(0, 0), stack_sample(0, 0, abi=0),
            stack_sample(256, 250, abi=1), stack_sample(128, 64, chain=(-512, 0x401000, 0x401234, -128, 3)),
-           stack_sample(0, 0, chain=(-512, *range(0x1000, 0x1100))), stack_sample(0, 0, abi=0, chain=(-512,)))
+           stack_sample(0, 0, chain=(-512, *range(0x1000, 0x1100))), stack_sample(0, 0, abi=0, chain=(-512,)),
+           stack_sample(128, 129), stack_sample(128, 4096), record(SAMPLE, 2, u32(7, 8), u64(1000, 5, 1 << 61)))
 for one in SIDEBAND + SAMPLES:
     for position in (0, 500, 511):
         seed("record", u16(position), one)

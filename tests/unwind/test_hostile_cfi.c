@@ -17,7 +17,6 @@
 
 enum {
 	STACK_BYTES = 65536 - 8, /* the largest copy there is */
-	WALK_BYTES = 512 << 10,  /* CFI_BYTES_PER_WALK */
 	FUNCTION = 0x20,         /* bytes of code for each FDE */
 	UNCACHED = 1 << 24,      /* a module number without a key: each frame asks the tables again */
 };
@@ -95,8 +94,8 @@ walk(unsigned functions)
 	fprintf(stderr, "%lu bytes in %lu reads, %lu steps in %lu expressions\n", table_work.bytes,
 		table_work.reads, table_work.steps, table_work.expressions);
 	/* the four bytes of an entry's length are read before anything is known of it */
-	assert_true(table_work.bytes <= WALK_BYTES + 4 * table_work.reads / 2);
-	assert_true(table_work.steps <= WALK_BYTES);
+	assert_true(table_work.bytes <= CFI_BYTES_PER_WALK + 4 * table_work.reads / 2);
+	assert_true(table_work.steps <= CFI_BYTES_PER_WALK);
 	unwind_module_free(module);
 	unwinder_free(unwinder);
 	elf_image_free(tables.image);
@@ -139,7 +138,7 @@ test_alternating_cies(void **state)
 static void
 test_index_of_alternating_cies(void **state)
 {
-	static struct cfi_scratch scratch = {.budget = WALK_BYTES};
+	static struct cfi_scratch scratch = {.budget = CFI_BYTES_PER_WALK};
 	struct cursor none = cursor_over("", 0);
 	struct cfi_row row;
 

@@ -444,6 +444,25 @@ class Attestation(Case):
         self.assertEqual([word != "none" for word in found[1:]], [has_landlock] * 3)
 
 
+class Levels(Case):
+    """Only the opener could open their events; the largest is in its line."""
+
+    PRIVILEGE = f"setcap cap_sys_admin=p {OPENER}"
+
+    def test_all(self):
+        run = self.launch(target("report_rights"), "--unwind auto")
+        self.assertEqual((run.status, len(run.profiles())), (7, 1), run.stderr)
+        self.check_audit(result="ok", stack="65528")
+
+    def test_chain(self):
+        """The kernel's walk is in the record where record.c looks for it: first the leaf."""
+        run = self.launch(target("report_rights"), "--unwind fp")
+        self.profiled_samples(run, "^burn_with_rights$")
+        self.assertEqual(run.profiles()[0].ledger("level.chain"), run.profiles()[0].ledger("samples"))
+        self.assertEqual(run.profiles()[0].ledger("malformed"), 0)
+        self.check_audit(result="ok", stack="1024")
+
+
 class AdministratorsPolicy(Case):
     PRIVILEGE = f"setcap cap_sys_admin=p {OPENER}"
 
@@ -459,7 +478,8 @@ class AdministratorsPolicy(Case):
     def test_limits(self):
         self.write("max_frequency = 50\nmax_stack = 16384\n")
         self.check_refused("the policy does not allow this frequency .at most 50 Hz.", options="--stack_sample_size 16384")
-        self.check_refused("the policy does not allow this stack size .at most 16384 bytes.", options="-e 'sCPU freq=50'")
+        self.check_refused("the policy does not allow this stack size .at most 16384 bytes.",
+                           options="-e 'sCPU freq=50' --stack_sample_size 16392")
         self.check_profiled("-e 'sCPU freq=50' --stack_sample_size 16384")
 
     def test_broken_line(self):

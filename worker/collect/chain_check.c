@@ -34,7 +34,7 @@ chain_check(const struct chain_walk *full, const struct user_registers *register
 		copied.size = level_policy(LEVEL_CHAIN)->stack_bytes;
 	end = unwinder_walk_to(walk.unwinder, registers, &copied, walk.lookup, walk.context, frames,
 			       &walk.count, &stop);
-	if (end == END_COPY_SHORT)
+	if (chain_may_walk_on(end))
 		end = chain_walk_on(&walk, registers, &copied, &stop);
 	return end == END_ROOT && walks_are_equal(full, &walk) ? CHAIN_AGREES : CHAIN_DIFFERS;
 }

@@ -20,6 +20,17 @@ compare_with_chain(struct sample_walker *walker, const struct sample_record *sam
 	return chain_check(walk, &sample->registers, &sample->stack, &walker->tails);
 }
 
+/* Where the chain has nothing more to say, the walk ended as it did. */
+static enum unwind_end
+walk_on(struct chain_walk *walk, const struct sample_record *sample, enum unwind_end end,
+	const struct walk_stop *stop)
+{
+	size_t count = walk->count;
+	enum unwind_end after = chain_walk_on(walk, &sample->registers, &sample->stack, stop);
+
+	return after == END_COPY_SHORT && walk->count == count ? end : after;
+}
+
 enum unwind_end
 sample_walk_on(struct sample_walker *walker, const struct sample_record *sample, struct chain_walk *walk,
 	       enum unwind_end end, const struct walk_stop *stop)
@@ -34,8 +45,8 @@ sample_walk_on(struct sample_walker *walker, const struct sample_record *sample,
 	walk->chain_count = sample->chain_count;
 	if (sample->chain_count > 0 && end == END_ROOT)
 		chain_learn_tail(walk, &walker->tails);
-	else if (sample->chain_count > 0 && end == END_COPY_SHORT)
-		end = chain_walk_on(walk, &sample->registers, &sample->stack, stop);
+	else if (sample->chain_count > 0 && chain_may_walk_on(end))
+		end = walk_on(walk, sample, end, stop);
 	else if (is_complete(end) && sampling_choice_asks_chain(&walker->choice))
 		evidence.chain = compare_with_chain(walker, sample, walk, end);
 	evidence.end = end;

@@ -14,7 +14,10 @@ enum {
 	NEEDED_PER_MILLE = 1,
 	/* Stacks that the chain would get wrong; more forbid it. */
 	DIFFERING_PER_MILLE = 1,
-	/* After the first DECIDE_SAMPLES comparisons, one sample in so many: a comparison walks once more. */
+	/* Of a program's start nothing is compared: the dynamic linker, which no frame pointers lead through,
+	 * is not what it will spend its time in. */
+	START_SAMPLES = 50,
+	/* When nothing more is to be hoped for: a comparison walks once more. */
 	COMPARE_INTERVAL = 64,
 	/* Each move down makes the next wait 4 times as long: 200 samples at first, 200,000 at last, and then
 	 * never again. So the level cannot flap, whatever the program does. */
@@ -52,11 +55,26 @@ chain_would_save(const struct sampling_choice *choice)
 	return is_available(choice, LEVEL_CHAIN) && choice->level >= LEVEL_NORMAL;
 }
 
+static bool
+exceeds(uint32_t part, uint32_t whole, uint32_t per_mille)
+{
+	return (uint64_t)part * 1000 > (uint64_t)whole * per_mille;
+}
+
+/* Undecided: one that differs needs 1000 that agree. */
+static bool
+chain_is_promising(const struct sampling_choice *choice)
+{
+	return choice->compared < DECIDE_SAMPLES ||
+	       (choice->compared < AGEING_SAMPLES &&
+		!exceeds(choice->differing, choice->compared, 10 * DIFFERING_PER_MILLE));
+}
+
 bool
 sampling_choice_asks_chain(const struct sampling_choice *choice)
 {
-	return chain_would_save(choice) &&
-	       (choice->compared < DECIDE_SAMPLES || choice->samples_at_level % COMPARE_INTERVAL == 0);
+	return chain_would_save(choice) && choice->samples_at_level >= START_SAMPLES &&
+	       (chain_is_promising(choice) || choice->samples_at_level % COMPARE_INTERVAL == 0);
 }
 
 /* The nearest level in this direction that copies stacks for CFI; the same one when there is none. */
@@ -107,12 +125,6 @@ count(struct sampling_choice *choice, const struct sample_evidence *evidence)
 	choice->needed_all += evidence->stack_used > level_policy(neighbour(choice, -1))->stack_bytes;
 	choice->compared += evidence->chain != CHAIN_NOT_COMPARED;
 	choice->differing += evidence->chain == CHAIN_DIFFERS;
-}
-
-static bool
-exceeds(uint32_t part, uint32_t whole, uint32_t per_mille)
-{
-	return (uint64_t)part * 1000 > (uint64_t)whole * per_mille;
 }
 
 static bool

@@ -41,8 +41,8 @@ struct sampling_choice {
 void sampling_choice_init(struct sampling_choice *choice, enum unwind_method method, uint32_t available,
 			  enum sampling_level first);
 
-/* Whether the next sample is worth comparing with what LEVEL_CHAIN would have made of it: all of the first
- * ones, a few later. */
+/* Whether the next sample is worth comparing with what LEVEL_CHAIN would have made of it: all of them while
+ * that may decide something, else a few. */
 bool sampling_choice_asks_chain(const struct sampling_choice *choice);
 
 void sampling_choice_add(struct sampling_choice *choice, const struct sample_evidence *evidence);

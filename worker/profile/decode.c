@@ -17,6 +17,33 @@ keep(void *arena, void *block)
 	(void)block;
 }
 
+/* Fields that are not in our schema would be written again as they came. protobuf-c reads a field number 0
+ * when it is spelled in two bytes, writes it in one, and nobody reads that. The recursion is as deep as the
+ * schema. */
+static void
+forget_unknown_fields(ProtobufCMessage *message)
+{
+	const ProtobufCMessageDescriptor *descriptor = message->descriptor;
+	char *start = (char *)message;
+
+	message->n_unknown_fields = 0;
+	for (unsigned i = 0; i < descriptor->n_fields; i++) {
+		const ProtobufCFieldDescriptor *field = &descriptor->fields[i];
+
+		if (field->type != PROTOBUF_C_TYPE_MESSAGE)
+			continue;
+		if (field->label == PROTOBUF_C_LABEL_REPEATED) {
+			size_t count = *(size_t *)(start + field->quantifier_offset);
+			ProtobufCMessage **list = *(ProtobufCMessage ***)(start + field->offset);
+
+			for (size_t at = 0; at < count; at++)
+				forget_unknown_fields(list[at]);
+		} else if (*(ProtobufCMessage **)(start + field->offset)) {
+			forget_unknown_fields(*(ProtobufCMessage **)(start + field->offset));
+		}
+	}
+}
+
 int
 pprof_decode(const uint8_t *bytes, size_t size, struct arena *arena, Perftools__Profiles__Profile **ret)
 {
@@ -29,6 +56,7 @@ pprof_decode(const uint8_t *bytes, size_t size, struct arena *arena, Perftools__
 	 * with the empty one. */
 	if (profile->n_sample_type == 0 || profile->n_string_table == 0 || profile->string_table[0][0])
 		return -EBADMSG;
+	forget_unknown_fields(&profile->base);
 	*ret = profile;
 	return 0;
 }

@@ -145,6 +145,12 @@ chain_walk_alone(struct chain_walk *walk)
 	return add_entries(walk, 0, /* checked= */ false);
 }
 
+bool
+chain_may_walk_on(enum unwind_end end)
+{
+	return end == END_COPY_SHORT || end == END_OTHER_STACK;
+}
+
 enum unwind_end
 chain_walk_on(struct chain_walk *walk, const struct user_registers *registers, const struct stack_view *stack,
 	      const struct walk_stop *stop)

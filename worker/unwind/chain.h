@@ -31,7 +31,11 @@ struct chain_walk {
 /* All of the chain: nothing was copied. It is taken as it is, callers left out and all. */
 enum unwind_end chain_walk_alone(struct chain_walk *walk);
 
-/* Goes on after a walk of walk->frames that ended with END_COPY_SHORT at `stop`. END_ROOT only where the
+/* Whether the chain may know more than a walk that ended so: the kernel follows frame pointers through all of
+ * the memory, from one stack to another too. */
+bool chain_may_walk_on(enum unwind_end end);
+
+/* Goes on after a walk of walk->frames that ended so at `stop`. END_ROOT only where the
  * outermost frame's own CFI says so, or its callers are known. */
 enum unwind_end chain_walk_on(struct chain_walk *walk, const struct user_registers *registers,
 			      const struct stack_view *stack, const struct walk_stop *stop);
