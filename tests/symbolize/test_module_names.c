@@ -351,7 +351,8 @@ test_bombs(void **state)
 	getrusage(RUSAGE_SELF, &before);
 	assert_int_equal(mini_debug_info_inflate(archive, used, &out, &size), -ERANGE);
 	getrusage(RUSAGE_SELF, &after);
-	assert_true(after.ru_maxrss - before.ru_maxrss < 2 * (MINI_DEBUG_INFO_MAX >> 10)); /* KiB */
+	assert_true(after.ru_maxrss - before.ru_maxrss <
+		    3 * (MINI_DEBUG_INFO_MAX >> 10)); /* KiB; blocks it grew out of may still be there */
 
 	lzma_options_lzma options;
 	lzma_lzma_preset(&options, 9);
