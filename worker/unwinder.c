@@ -45,7 +45,9 @@ struct unwinder_role {
 	struct perf_ring rings[MAX_RINGS];
 	struct ring_merge *merge;
 	struct sampling sampling;
-	struct collector collector; /* its ledger: since the last profile */
+	struct collector collector;                          /* its ledger: since the last profile */
+	struct sample_record waiting[COLLECTOR_SAMPLES_MAX]; /* still in their rings */
+	size_t waiting_count;
 	struct journal journal;
 	size_t open_files, max_open_files;
 	uint32_t target_executable; /* kept beyond the target's end: what was lost was its */
@@ -116,16 +118,26 @@ level_of(const struct sample_record *sample)
 }
 
 static void
+add_waiting_samples(void *context)
+{
+	struct unwinder_role *role = context;
+
+	collector_add_samples(&role->collector, role->waiting, role->waiting_count);
+	role->waiting_count = 0;
+}
+
+static void
 handle_sample(struct unwinder_role *role, const struct ring_record *record)
 {
-	struct sample_record sample;
+	struct sample_record *sample = &role->waiting[role->waiting_count];
 
-	if (record_decode_sample(record, &sample) < 0) {
+	if (record_decode_sample(record, sample) < 0) {
 		role->collector.ledger.malformed++;
 		return;
 	}
-	role->collector.ledger.level[level_of(&sample)]++;
-	collector_add_sample(&role->collector, &sample);
+	role->collector.ledger.level[level_of(sample)]++;
+	if (++role->waiting_count == COLLECTOR_SAMPLES_MAX)
+		add_waiting_samples(role);
 }
 
 /* ---- sideband ---- */
@@ -187,6 +199,7 @@ handle_sideband(struct unwinder_role *role, const struct ring_record *record)
 		role->collector.ledger.malformed++;
 		return;
 	}
+	add_waiting_samples(role); /* they were taken before whatever changes now */
 	ring_record_copy(record, 0, bytes, record->header.size);
 	follow(role, bytes, record->header.size, /* is_replay= */ false);
 	(void)journal_append(&role->journal, bytes, record->header.size); /* full: see journal.h */
@@ -242,7 +255,7 @@ handle_record(void *context, size_t ring_index, const struct ring_record *record
 static size_t
 drain(struct unwinder_role *role, uint64_t limit_ns)
 {
-	return ring_merge_drain(role->merge, limit_ns, handle_record, role,
+	return ring_merge_drain(role->merge, limit_ns, handle_record, add_waiting_samples, role,
 				&role->collector.ledger.malformed);
 }
 

@@ -206,7 +206,7 @@ splice(struct measure *m, const struct sample *sample, const struct chain_walk *
 	enum unwind_end end = unwinder_walk_to(m->unwinder, &sample->registers, &copied, address_space_lookup,
 					       m->space, frames, &walk.count, &stop);
 	m->copy_was_enough += end == END_ROOT;
-	if (end == END_COPY_SHORT)
+	if (chain_may_walk_on(end))
 		end = chain_walk_on(&walk, &sample->registers, &copied, &stop);
 	bool equal = is_equal(full, &walk);
 	tally(equal, end, &m->equal, &m->incomplete, &m->wrong);

@@ -258,7 +258,7 @@ class Check(unittest.TestCase):
         self.assertEqual(os.listdir(folder), [])
 
     def test_no_temporary_folder(self):
-        findings, _ = self.check(False, env={**os.environ, "TMPDIR": "/nonexistent"})
+        findings, _ = self.check(False, env={**os.environ, "TMPDIR": os.path.join(support.temporary_folder(self), "absent")})
         self.expect(findings["trial"], "fail", "no temporary folder", "TMPDIR")
 
     def test_filters_are_told_apart(self):

@@ -289,7 +289,7 @@ test_what_the_kernel_writes(void **state)
 	struct ring_merge *merge = ring_merge_new(seen.rings, seen.count);
 	assert_non_null(merge);
 	seen.last_time = (uint64_t)before.tv_sec * 1000000000 + (uint64_t)before.tv_nsec; /* the same clock */
-	assert_true(ring_merge_drain(merge, UINT64_MAX, take, NULL, &seen.malformed) > 0);
+	assert_true(ring_merge_drain(merge, UINT64_MAX, take, NULL, NULL, &seen.malformed) > 0);
 	assert_true(seen.last_time <= (uint64_t)after.tv_sec * 1000000000 + (uint64_t)after.tv_nsec);
 	assert_int_equal(seen.malformed, 0);
 

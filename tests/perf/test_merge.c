@@ -105,6 +105,57 @@ check_record(void *context, size_t ring, const struct ring_record *record)
 	seen->count++;
 }
 
+/* Records handed out and not finished with; where each is. */
+struct kept {
+	size_t count, finished;
+	const struct perf_ring *ring[RING_MERGE_BATCH];
+	uint64_t at[RING_MERGE_BATCH];
+};
+
+static void
+keep_record(void *context, size_t ring, const struct ring_record *record)
+{
+	struct kept *kept = context;
+
+	assert_true(kept->count < RING_MERGE_BATCH);
+	kept->ring[kept->count] = &rings[ring];
+	kept->at[kept->count++] = record->at;
+}
+
+static void
+finish_records(void *context)
+{
+	struct kept *kept = context;
+
+	assert_true(kept->count > 0);
+	for (size_t i = 0; i < kept->count; i++) /* the kernel may not write over it */
+		assert_true(kept->ring[i]->page->data_tail <= kept->at[i]);
+	kept->finished += kept->count;
+	kept->count = 0;
+}
+
+static void
+test_records_stay_until_finished(void **state)
+{
+	struct kept kept = {0};
+	uint64_t malformed = 0;
+
+	(void)state;
+	make_rings(2, 0);
+	struct ring_merge *merge = ring_merge_new(rings, 2);
+	for (uint16_t i = 0; i < 20; i++) {
+		write_sample(0, i, 1 + 2 * i);
+		write_comm(1, i, 2 + 2 * i);
+	}
+	assert_int_equal(ring_merge_drain(merge, 35, keep_record, finish_records, &kept, &malformed), 35);
+	assert_int_equal(kept.finished, 35);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(memory[i].page->data_tail, rings[i].tail);
+	assert_int_equal(ring_merge_drain(merge, 35, keep_record, finish_records, &kept, &malformed), 0);
+	ring_merge_free(merge);
+	free_rings(2);
+}
+
 /* Rings of random records with growing times; some drained half-way, some written meanwhile. */
 static void
 run_random(size_t ring_count, uint64_t seed)
@@ -138,7 +189,7 @@ run_random(size_t ring_count, uint64_t seed)
 		}
 		limit = round == 4 ? UINT64_MAX : limit + random_below(&seed, 4000);
 		seen.limit = limit;
-		handled += ring_merge_drain(merge, limit, check_record, &seen, &malformed);
+		handled += ring_merge_drain(merge, limit, check_record, NULL, &seen, &malformed);
 		assert_int_equal(handled, seen.count);
 		for (size_t i = 0; i < ring_count; i++) {
 			struct ring_record left;
@@ -185,10 +236,10 @@ test_limit(void **state)
 	write_sample(0, 1, 100);
 	write_sample(0, 2, 101);
 	write_comm(1, 0, 101);
-	assert_int_equal(ring_merge_drain(merge, 100, check_record, &seen, &malformed), 2);
-	assert_int_equal(ring_merge_drain(merge, 100, check_record, &seen, &malformed), 0);
+	assert_int_equal(ring_merge_drain(merge, 100, check_record, NULL, &seen, &malformed), 2);
+	assert_int_equal(ring_merge_drain(merge, 100, check_record, NULL, &seen, &malformed), 0);
 	seen.limit = 101;
-	assert_int_equal(ring_merge_drain(merge, 101, check_record, &seen, &malformed), 2);
+	assert_int_equal(ring_merge_drain(merge, 101, check_record, NULL, &seen, &malformed), 2);
 	ring_merge_free(merge);
 	free_rings(2);
 }
@@ -207,9 +258,9 @@ test_records_without_time(void **state)
 	write_timeless(0, 2); /* behind one that must wait */
 	write_sample(1, 0, 4);
 	write_timeless(1, 1);
-	assert_int_equal(ring_merge_drain(merge, 5, check_record, &seen, &malformed), 3);
+	assert_int_equal(ring_merge_drain(merge, 5, check_record, NULL, &seen, &malformed), 3);
 	seen.limit = UINT64_MAX;
-	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, &seen, &malformed), 2);
+	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, NULL, &seen, &malformed), 2);
 	assert_int_equal(malformed, 0);
 	ring_merge_free(merge);
 	free_rings(3);
@@ -230,12 +281,12 @@ test_broken_ring(void **state)
 	ring_memory_write(&memory[1], nonsense, sizeof(nonsense));
 	write_sample(2, 0, 1);
 	ring_memory_write(&memory[2], nonsense, sizeof(nonsense));
-	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, &seen, &malformed), 2);
+	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, NULL, &seen, &malformed), 2);
 	assert_int_equal(malformed, 2);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(memory[i].page->data_tail, memory[i].page->data_head);
 	write_sample(1, 0, 4);
-	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, &seen, &malformed), 1);
+	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, NULL, &seen, &malformed), 1);
 	assert_int_equal(malformed, 2);
 	ring_merge_free(merge);
 	free_rings(3);
@@ -250,7 +301,7 @@ test_no_rings(void **state)
 
 	(void)state;
 	assert_non_null(merge);
-	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, &seen, &malformed), 0);
+	assert_int_equal(ring_merge_drain(merge, UINT64_MAX, check_record, NULL, &seen, &malformed), 0);
 	ring_merge_free(merge);
 	ring_merge_free(NULL);
 }
@@ -259,9 +310,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random_rings), cmocka_unit_test(test_many_rings),
-		cmocka_unit_test(test_limit),        cmocka_unit_test(test_records_without_time),
-		cmocka_unit_test(test_broken_ring),  cmocka_unit_test(test_no_rings),
+		cmocka_unit_test(test_random_rings),
+		cmocka_unit_test(test_many_rings),
+		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_records_stay_until_finished),
+		cmocka_unit_test(test_records_without_time),
+		cmocka_unit_test(test_broken_ring),
+		cmocka_unit_test(test_no_rings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -300,10 +300,10 @@ test_switches(void **state)
 		seen.until_ns = UINT64_MAX;
 		for (int turn = 0; turn < 20; turn++) {
 			sleep_ms(10);
-			ring_merge_drain(merge, UINT64_MAX, take, NULL, &malformed);
+			ring_merge_drain(merge, UINT64_MAX, take, NULL, NULL, &malformed);
 		}
 		seen.until_ns = now_ns();
-		ring_merge_drain(merge, UINT64_MAX, take, NULL, &malformed);
+		ring_merge_drain(merge, UINT64_MAX, take, NULL, NULL, &malformed);
 	}
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);

@@ -446,6 +446,38 @@ test_pid_reuse(void **state)
 	assert_int_equal(processes_count(processes), 1);
 }
 
+static uint64_t
+space_of(uint32_t pid)
+{
+	return process_space(processes_get(processes, pid));
+}
+
+/* What was found in an address space before is looked for under a number that is gone. */
+static void
+test_space_changes_with_mappings(void **state)
+{
+	uint64_t seen[6];
+
+	(void)state;
+	seen[0] = space_of(10);
+	assert_int_equal(apply_mmap(10, 0x10000, PAGE, 0, 1), 0);
+	seen[1] = space_of(10);
+	assert_int_equal(apply_mmap(10, 0x10000, PAGE, 0, 2), 0); /* over the other */
+	seen[2] = space_of(10);
+	fork_process(20, 10);
+	seen[3] = space_of(20);
+	assert_int_equal(apply_comm(20, 20, "other", /* is_exec= */ true), 0);
+	seen[4] = space_of(20);
+	end_thread(20, 20);
+	seen[5] = space_of(20); /* the pid again */
+	assert_int_equal(space_of(10), seen[2]);
+	start_thread(10, 11, 10);
+	assert_int_equal(space_of(10), seen[2]);
+	for (size_t i = 0; i < 6; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_true(seen[i] != seen[j] && seen[i] != 0);
+}
+
 static void
 test_executable(void **state)
 {
@@ -557,6 +589,7 @@ main(void)
 		PROCESS_TEST(test_leader_exits_first),
 		PROCESS_TEST(test_exit_of_the_unknown),
 		PROCESS_TEST(test_pid_reuse),
+		PROCESS_TEST(test_space_changes_with_mappings),
 		PROCESS_TEST(test_executable),
 		PROCESS_TEST(test_ignored),
 		PROCESS_TEST(test_limit_of_processes),

@@ -1,6 +1,7 @@
 /* From a row to the compact rule, and the cache that keeps it. */
 
 #include "worker/unwind/cfi.h"
+#include "worker/unwind/frame_cache.h"
 #include "worker/unwind/pc_cache.h"
 
 #include <setjmp.h>
@@ -95,12 +96,12 @@ static void
 test_cache_keys(void **state)
 {
 	(void)state;
-	assert_int_equal(pc_cache_key(1, 0), 1ull << 40);
-	assert_int_equal(pc_cache_key((1u << 24) - 1, (1ull << 40) - 1), UINT64_MAX);
-	assert_int_equal(pc_cache_key(1u << 24, 5), 0);
-	assert_int_equal(pc_cache_key(1, 1ull << 40), 0);
-	assert_int_equal(pc_cache_key(1, UINT64_MAX), 0);
-	assert_true(pc_cache_key(1, 2) != pc_cache_key(2, 1));
+	assert_int_equal(pc_cache_key(pc_cache_key_base(1), 0), 1ull << 40);
+	assert_int_equal(pc_cache_key(pc_cache_key_base((1u << 24) - 1), (1ull << 40) - 1), UINT64_MAX);
+	assert_int_equal(pc_cache_key(pc_cache_key_base(1u << 24), 5), 0);
+	assert_int_equal(pc_cache_key(pc_cache_key_base(1), 1ull << 40), 0);
+	assert_int_equal(pc_cache_key(pc_cache_key_base(1), UINT64_MAX), 0);
+	assert_true(pc_cache_key(pc_cache_key_base(1), 2) != pc_cache_key(pc_cache_key_base(2), 1));
 }
 
 static void
@@ -114,17 +115,17 @@ test_cache(void **state)
 
 	(void)state;
 	assert_non_null(cache);
-	assert_int_equal(pc_cache_find(cache, pc_cache_key(1, 5)).kind, RULE_NONE);
-	pc_cache_add(cache, pc_cache_key(1, 5), one);
-	pc_cache_add(cache, pc_cache_key(2, 5), two);
-	found = pc_cache_find(cache, pc_cache_key(1, 5));
+	assert_int_equal(pc_cache_find(cache, pc_cache_key(pc_cache_key_base(1), 5)).kind, RULE_NONE);
+	pc_cache_add(cache, pc_cache_key(pc_cache_key_base(1), 5), one);
+	pc_cache_add(cache, pc_cache_key(pc_cache_key_base(2), 5), two);
+	found = pc_cache_find(cache, pc_cache_key(pc_cache_key_base(1), 5));
 	assert_memory_equal(&found, &one, sizeof(found));
-	assert_int_equal(pc_cache_find(cache, pc_cache_key(2, 5)).kind, RULE_FP);
+	assert_int_equal(pc_cache_find(cache, pc_cache_key(pc_cache_key_base(2), 5)).kind, RULE_FP);
 
 	/* three keys of one set: the oldest goes */
 	for (uint64_t address = 0; count < 3; address++)
-		if (pc_cache_index(pc_cache_key(3, address)) == 100)
-			keys[count++] = pc_cache_key(3, address);
+		if (pc_cache_index(pc_cache_key(pc_cache_key_base(3), address)) == 100)
+			keys[count++] = pc_cache_key(pc_cache_key_base(3), address);
 	for (unsigned i = 0; i < 3; i++)
 		pc_cache_add(cache, keys[i], one);
 	assert_int_equal(pc_cache_find(cache, keys[0]).kind, RULE_NONE);
@@ -137,14 +138,38 @@ test_cache(void **state)
 	pc_cache_free(cache);
 }
 
+static void
+test_frame_cache(void **state)
+{
+	const struct rule rule = {.kind = RULE_SP, .cfa_offset = 24};
+	struct frame frame = {
+		.kind = CODE_ANONYMOUS, .file = (1u << FRAME_CACHE_FILE_BITS) - 1, .address = 77};
+	struct known_frame known = {0};
+
+	(void)state;
+	known_frame_set(&known, 5, 0x1234, frame, rule);
+	assert_true(known_frame_is(&known, 5, 0x1234));
+	assert_false(known_frame_is(&known, 6, 0x1234)); /* another process, or another time */
+	assert_false(known_frame_is(&known, 5, 0x1235));
+	assert_int_equal(known_frame_get(&known).kind, CODE_ANONYMOUS);
+	assert_int_equal(known_frame_get(&known).file, frame.file);
+	assert_int_equal(known_frame_get(&known).address, 77);
+	assert_memory_equal(&known.rule, &rule, sizeof(rule));
+
+	/* what does not fit is not kept */
+	frame.file++;
+	known_frame_set(&known, 7, 0x1234, frame, rule);
+	known_frame_set(&known, 1ull << FRAME_CACHE_SPACE_BITS, 0x1234, (struct frame){0}, rule);
+	assert_true(known_frame_is(&known, 5, 0x1234));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_compact),
-		cmocka_unit_test(test_slow),
-		cmocka_unit_test(test_cache_keys),
-		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_compact),     cmocka_unit_test(test_slow),
+		cmocka_unit_test(test_cache_keys),  cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_frame_cache),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,60 +2,72 @@
 
 #include "worker/collect/collector.h"
 
-#include "worker/unwind/unwind.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A file's executable segments are numbered within the file, so that one mapping number names both. */
-#define SEGMENT_BITS 4
-#define SEGMENT_MASK ((1u << SEGMENT_BITS) - 1)
-
 /* ---- addresses ---- */
 
-/* What is mapped at pc, and how far that answer reaches. */
+/* One number names file and segment; where one ends, so does the range. */
 static void
-look_up_mapping(struct collector *collector, uint64_t pc, struct recent_code *ret)
+add_segment(struct code_place *place, const struct elf_image *image, uint64_t bias)
 {
-	struct mapping *mapping = process_mapping_at(collector->sampled, pc);
-	struct mapped_file *file = mapping ? mapped_files_get(collector->files, mapping->file) : NULL;
+	const struct elf_segment *segments;
+	size_t count = elf_image_segments(image, &segments);
 
-	*ret = (struct recent_code){.place.kind = CODE_UNMAPPED};
+	for (size_t i = 0; i < count && i <= COLLECTOR_SEGMENT_MASK; i++) {
+		uint64_t start = segments[i].address + bias, end = start + segments[i].memory_size;
+
+		if (place->address - segments[i].address >= segments[i].memory_size)
+			continue;
+		place->file |= (uint32_t)i;
+		if (end - place->start < place->size)
+			place->size = end - place->start;
+		if (place->start < start) {
+			place->size -= start - place->start;
+			place->start = start;
+		}
+		return;
+	}
+	place->size = 0; /* what the page holds besides: its neighbours may be in a segment */
+}
+
+static bool
+locate(struct mapping *mapping, const struct elf_image *image)
+{
+	if (!mapping->is_located)
+		mapping->is_located = elf_image_address_of_offset(image, mapping->offset, &mapping->address);
+	return mapping->is_located;
+}
+
+void
+collector_look_up(void *context, uint64_t pc, struct code_place *ret)
+{
+	struct sampled_process *sampled = context;
+	struct mapped_files *files = sampled->collector->files;
+	struct mapping *mapping = process_mapping_at(sampled->process, pc);
+	struct mapped_file *file = mapping ? mapped_files_get(files, mapping->file) : NULL;
+
+	*ret = (struct code_place){.kind = CODE_UNMAPPED, .address = pc};
 	if (!file)
 		return;
 	ret->start = mapping->start;
 	ret->size = mapping->end - mapping->start;
-	ret->place.file = file->number;
-	mapped_files_open(collector->files, file, process_pid(collector->sampled));
+	ret->file = file->number << COLLECTOR_SEGMENT_BITS;
+	mapped_files_open(files, file, process_pid(sampled->process));
 	if (file->state == MAPPED_FILE_ANONYMOUS) {
-		ret->place.kind = CODE_ANONYMOUS;
+		ret->kind = CODE_ANONYMOUS;
 		return;
 	}
-	ret->place.kind = CODE_UNREADABLE;
-	if (file->state != MAPPED_FILE_OPEN)
+	ret->kind = CODE_UNREADABLE;
+	if (file->state != MAPPED_FILE_OPEN || !locate(mapping, file->image))
 		return;
-	if (!mapping->is_located) {
-		if (!elf_image_address_of_offset(file->image, mapping->offset, &mapping->address))
-			return;
-		mapping->is_located = true;
-	}
-	ret->place.kind = CODE_MODULE;
-	ret->bias = mapping->start - mapping->address;
-	ret->place.module = file->module;
-}
-
-/* Most frames are in the same file as the one before. */
-void
-collector_look_up(void *context, uint64_t pc, struct code_place *ret)
-{
-	struct collector *collector = context;
-
-	if (__builtin_expect(pc - collector->recent.start >= collector->recent.size, 0))
-		look_up_mapping(collector, pc, &collector->recent);
-	*ret = collector->recent.place;
-	ret->address = pc - collector->recent.bias;
+	uint64_t bias = mapping->start - mapping->address;
+	ret->kind = CODE_MODULE;
+	ret->address = pc - bias;
+	ret->module = file->module;
+	add_segment(ret, file->image, bias);
 }
 
 static const char *
@@ -73,22 +85,10 @@ pseudo_frame(struct collector *collector, const char *function, const char *file
 					      profile_pseudo_frame(collector->profile, function, filename)};
 }
 
-static uint32_t
-segment_of(const struct elf_image *image, uint64_t address)
-{
-	const struct elf_segment *segments;
-	size_t count = elf_image_segments(image, &segments);
-
-	for (size_t i = 0; i < count && i <= SEGMENT_MASK; i++)
-		if (address - segments[i].address < segments[i].memory_size)
-			return (uint32_t)i;
-	return 0;
-}
-
 static struct profile_frame
 profile_frame_of(struct collector *collector, const struct frame *frame)
 {
-	const struct mapped_file *file = mapped_files_get(collector->files, frame->file);
+	const struct mapped_file *file;
 	char text[48];
 
 	switch (frame->kind) {
@@ -96,16 +96,14 @@ profile_frame_of(struct collector *collector, const struct frame *frame)
 		snprintf(text, sizeof(text), "[truncated %llu frames]", (unsigned long long)frame->address);
 		return pseudo_frame(collector, text, "");
 	case CODE_MODULE:
-		return (struct profile_frame){
-			.mapping = file->number << SEGMENT_BITS | segment_of(file->image, frame->address),
-			.address = frame->address,
-		};
+		return (struct profile_frame){.mapping = frame->file, .address = frame->address};
 	case CODE_ANONYMOUS:
-		return pseudo_frame(collector, "[anonymous]", "Anonymous");
+		return (struct profile_frame){.address = collector->known.anonymous};
 	case CODE_UNREADABLE:
+		file = mapped_files_get(collector->files, frame->file >> COLLECTOR_SEGMENT_BITS);
 		return pseudo_frame(collector, base_name(file->path), file->path);
 	default:
-		return pseudo_frame(collector, "[unknown mapping]", "");
+		return (struct profile_frame){.address = collector->known.unknown_mapping};
 	}
 }
 
@@ -114,13 +112,13 @@ static bool
 describe_mapping(void *context, uint32_t number, struct profile_mapping *ret)
 {
 	struct collector *collector = context;
-	const struct mapped_file *file = mapped_files_get(collector->files, number >> SEGMENT_BITS);
+	const struct mapped_file *file = mapped_files_get(collector->files, number >> COLLECTOR_SEGMENT_BITS);
 	const struct elf_segment *segments;
 
 	if (!file || file->state != MAPPED_FILE_OPEN ||
-	    (number & SEGMENT_MASK) >= elf_image_segments(file->image, &segments))
+	    (number & COLLECTOR_SEGMENT_MASK) >= elf_image_segments(file->image, &segments))
 		return false;
-	const struct elf_segment *segment = &segments[number & SEGMENT_MASK];
+	const struct elf_segment *segment = &segments[number & COLLECTOR_SEGMENT_MASK];
 	*ret = (struct profile_mapping){
 		.memory_start = segment->address & ~PAGE_MASK,
 		.memory_limit = (segment->address + segment->memory_size + PAGE_MASK) & ~PAGE_MASK,
@@ -157,6 +155,40 @@ executable_frame(struct collector *collector, uint32_t executable, uint32_t pid)
 	return pseudo_frame(collector, unknown, "");
 }
 
+/* The same, mostly known. */
+static struct profile_frame
+find_executable_frame(struct collector *collector, uint32_t executable, uint32_t pid)
+{
+	const size_t slots = sizeof(collector->known.executable) / sizeof(collector->known.executable[0]);
+	size_t slot = executable % slots;
+	struct profile_frame frame;
+
+	if (executable && collector->known.executable[slot].file == executable)
+		return (struct profile_frame){.address = collector->known.executable[slot].frame};
+	frame = executable_frame(collector, executable, pid);
+	if (executable && frame.address) {
+		collector->known.executable[slot].file = executable;
+		collector->known.executable[slot].frame = frame.address;
+	}
+	return frame;
+}
+
+static int
+name_pseudo_frames(struct profile *profile, struct known_pseudo_frames *ret)
+{
+	bool is_complete = true;
+
+	ret->anonymous = profile_pseudo_frame(profile, "[anonymous]", "Anonymous");
+	ret->unknown_mapping = profile_pseudo_frame(profile, "[unknown mapping]", "");
+	ret->kernel = profile_pseudo_frame(profile, "[kernel]", "");
+	for (size_t i = 0; i < UNWIND_END_COUNT; i++)
+		if (end_frame[i]) {
+			ret->end[i] = profile_pseudo_frame(profile, end_frame[i], "");
+			is_complete = is_complete && ret->end[i];
+		}
+	return is_complete && ret->anonymous && ret->unknown_mapping && ret->kernel ? 0 : -ENOMEM;
+}
+
 static void
 store(struct collector *collector, const struct profile_sample *sample)
 {
@@ -164,60 +196,87 @@ store(struct collector *collector, const struct profile_sample *sample)
 		collector->ledger.unstored += (uint64_t)sample->count;
 }
 
-static enum unwind_end
-find_frames(struct collector *collector, const struct sample_record *sample, struct frame *ret_frames,
-	    size_t *ret_count)
+static void
+add_stack(struct collector *collector, const struct sample_record *sample, struct process *process,
+	  const struct frame *frames, size_t count, enum unwind_end end)
 {
-	struct chain_walk walk = {
-		.unwinder = collector->unwinder,
-		.lookup = collector_look_up,
-		.context = collector,
-		.program = process_executable(collector->sampled),
-		.frames = ret_frames,
-	};
-	enum unwind_end end = sample_walk(&collector->walker, sample, &walk);
-
-	*ret_count = walk.count;
-	return end;
-}
-
-void
-collector_add_sample(struct collector *collector, const struct sample_record *sample)
-{
-	static struct frame frames[UNWIND_MAX_FRAMES];
 	static struct profile_frame shown[UNWIND_MAX_FRAMES + 3];
-	size_t count = 0, shown_count = 0;
+	size_t shown_count = 0;
 
-	collector->sampled = processes_get(collector->processes, sample->pid);
-	if (!collector->sampled) {
-		collector->ledger.unstored++;
-		return;
-	}
-	collector->recent.size = 0; /* of another process, or before something was mapped */
-	enum unwind_end end = find_frames(collector, sample, frames, &count);
 	if (sample->in_kernel)
-		shown[shown_count++] = pseudo_frame(collector, "[kernel]", "");
+		shown[shown_count++] = (struct profile_frame){.address = collector->known.kernel};
 	for (size_t i = 0; i < count; i++)
 		shown[shown_count++] = profile_frame_of(collector, &frames[i]);
 	if (end_frame[end] && !(end == END_UNMAPPED && count > 0 && frames[count - 1].kind == CODE_UNMAPPED))
-		shown[shown_count++] = pseudo_frame(collector, end_frame[end], "");
-	shown[shown_count++] =
-		executable_frame(collector, process_executable(collector->sampled), sample->pid);
+		shown[shown_count++] = (struct profile_frame){.address = collector->known.end[end]};
+	shown[shown_count++] = find_executable_frame(collector, process_executable(process), sample->pid);
 
 	collector->ledger.samples++;
 	collector->ledger.ending[end]++;
-	file_endings_add(&collector->endings, count > 0 ? frames[count - 1].file : 0, end);
+	file_endings_add(&collector->endings,
+			 count > 0 ? frames[count - 1].file >> COLLECTOR_SEGMENT_BITS : 0, end);
 	collector->ledger.cpu_time_ns += sample->period_ns;
 	store(collector, &(struct profile_sample){
 				 .frames = shown,
 				 .frame_count = shown_count,
 				 .pid = sample->pid,
 				 .tid = sample->tid,
-				 .process_name = process_name(collector->sampled),
-				 .thread_name = process_thread_name(collector->sampled, sample->tid),
+				 .process_name = process_name(process),
+				 .thread_name = process_thread_name(process, sample->tid),
 				 .cpu_time_ns = (int64_t)sample->period_ns,
 				 .count = 1,
 			 });
+}
+
+/* Frames of the samples of one call; the gap keeps them from sharing sets of the processor's cache. */
+static struct frame frames_of[COLLECTOR_SAMPLES_MAX][UNWIND_MAX_FRAMES + 28];
+
+void
+collector_add_samples(struct collector *collector, const struct sample_record *samples, size_t count)
+{
+	struct sampled_process sampled[COLLECTOR_SAMPLES_MAX];
+	struct unwind_job jobs[COLLECTOR_SAMPLES_MAX];
+	size_t walks = 0, next_walk = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		sampled[i] = (struct sampled_process){
+			.collector = collector,
+			.process = processes_get(collector->processes, samples[i].pid),
+		};
+		if (sampled[i].process && samples[i].has_registers)
+			jobs[walks++] = (struct unwind_job){
+				.registers = &samples[i].registers,
+				.stack = &samples[i].stack,
+				.context = &sampled[i],
+				.space = process_space(sampled[i].process),
+				.frames = frames_of[i],
+			};
+	}
+	unwinder_walk_together(collector->unwinder, collector_look_up, jobs, walks);
+	for (size_t i = 0; i < count; i++) {
+		struct chain_walk walk = {
+			.unwinder = collector->unwinder,
+			.lookup = collector_look_up,
+			.context = &sampled[i],
+			.frames = frames_of[i],
+		};
+		enum unwind_end end;
+
+		if (!sampled[i].process) {
+			collector->ledger.unstored++;
+			continue;
+		}
+		walk.program = process_executable(sampled[i].process);
+		if (samples[i].has_registers) {
+			const struct unwind_job *job = &jobs[next_walk++];
+
+			walk.count = job->count;
+			end = sample_walk_on(&collector->walker, &samples[i], &walk, job->end, &job->stop);
+		} else {
+			end = sample_walk(&collector->walker, &samples[i], &walk);
+		}
+		add_stack(collector, &samples[i], sampled[i].process, walk.frames, walk.count, end);
+	}
 }
 
 void
@@ -255,7 +314,8 @@ collector_init(struct collector *ret, mapped_file_open *open_file, void *context
 	ret->processes = ret->files ? processes_new(ret->files) : NULL;
 	ret->unwinder = unwinder_new();
 	ret->profile = profile_new(profile_memory_bytes);
-	if (ret->processes && ret->unwinder && ret->profile)
+	if (ret->processes && ret->unwinder && ret->profile &&
+	    name_pseudo_frames(ret->profile, &ret->known) == 0)
 		return 0;
 	collector_destroy(ret);
 	return -ENOMEM;

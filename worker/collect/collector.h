@@ -7,12 +7,19 @@
 #include "worker/process/file_endings.h"
 #include "worker/process/processes.h"
 #include "worker/profile/profile.h"
+#include "worker/unwind/unwind.h"
 
-/* The mapping of the last frame. */
-struct recent_code {
-	uint64_t start, size; /* size 0: none */
-	uint64_t bias;        /* from an address in the target to one of the file */
-	struct code_place place;
+/* A frame's `file` names the file and, in the lowest bits, its executable segment. */
+#define COLLECTOR_SEGMENT_BITS 4
+#define COLLECTOR_SEGMENT_MASK ((1u << COLLECTOR_SEGMENT_BITS) - 1)
+
+/* Pseudo-frames that many stacks have, by the profile's number. */
+struct known_pseudo_frames {
+	uint64_t anonymous, unknown_mapping, kernel, end[UNWIND_END_COUNT];
+	struct {
+		uint32_t file; /* 0: empty */
+		uint64_t frame;
+	} executable[16]; /* by file number */
 };
 
 struct collector {
@@ -20,8 +27,7 @@ struct collector {
 	struct processes *processes;
 	struct unwinder *unwinder;
 	struct profile *profile;
-	struct process *sampled; /* whose sample is being walked */
-	struct recent_code recent;
+	struct known_pseudo_frames known;
 	struct sample_walker walker;
 	struct ledger ledger;
 	struct file_endings endings; /* of the same stacks, by file */
@@ -32,11 +38,18 @@ int collector_init(struct collector *ret, mapped_file_open *open_file, void *con
 		   size_t profile_memory_bytes);
 void collector_destroy(struct collector *collector);
 
-/* What cannot be stored is counted in the ledger. */
-void collector_add_sample(struct collector *collector, const struct sample_record *sample);
+/* Up to COLLECTOR_SAMPLES_MAX, between which nothing was mapped; together they cost less than one by one.
+ * What cannot be stored is counted in the ledger. */
+#define COLLECTOR_SAMPLES_MAX UNWIND_JOBS_MAX
+void collector_add_samples(struct collector *collector, const struct sample_record *samples, size_t count);
 
-/* What the walk of such a sample asks, a code_lookup of `sampled`; for the benchmark, which walks alone. */
-void collector_look_up(void *collector, uint64_t pc, struct code_place *ret);
+/* What the walk of such a sample asks: a code_lookup, given one of these; for the benchmark, which walks
+ * alone. */
+struct sampled_process {
+	struct collector *collector;
+	struct process *process;
+};
+void collector_look_up(void *sampled_process, uint64_t pc, struct code_place *ret);
 
 /* One sample for everything that ledger.lost counts, under this process's name. */
 void collector_add_lost(struct collector *collector, uint32_t pid, uint32_t executable, const char *name,

@@ -20,15 +20,14 @@ compare_with_chain(struct sample_walker *walker, const struct sample_record *sam
 	return chain_check(walk, &sample->registers, &sample->stack, &walker->tails);
 }
 
-/* Where the chain has nothing more to say, the walk ended as it did. */
+/* A chain that leads to another stack says what lies there, but rarely that it is all. */
 static enum unwind_end
 walk_on(struct chain_walk *walk, const struct sample_record *sample, enum unwind_end end,
 	const struct walk_stop *stop)
 {
-	size_t count = walk->count;
 	enum unwind_end after = chain_walk_on(walk, &sample->registers, &sample->stack, stop);
 
-	return after == END_COPY_SHORT && walk->count == count ? end : after;
+	return end == END_OTHER_STACK && after != END_ROOT ? end : after;
 }
 
 enum unwind_end

@@ -84,11 +84,18 @@ next_candidate(struct ring_merge *merge, size_t ring, uint64_t limit_ns, uint64_
 	return ret->time_ns <= limit_ns;
 }
 
-size_t
-ring_merge_drain(struct ring_merge *merge, uint64_t limit_ns, ring_merge_handler *handle, void *context,
-		 uint64_t *malformed)
+static void
+release(struct ring_merge *merge, const size_t *rings, size_t count)
 {
-	size_t handled = 0;
+	for (size_t i = 0; i < count; i++)
+		perf_ring_release(&merge->rings[rings[i]]);
+}
+
+size_t
+ring_merge_drain(struct ring_merge *merge, uint64_t limit_ns, ring_merge_handler *handle,
+		 ring_merge_finish *finish, void *context, uint64_t *malformed)
+{
+	size_t handled = 0, kept_in[RING_MERGE_BATCH], kept = 0;
 
 	merge->heap_size = 0;
 	for (size_t i = 0; i < merge->ring_count; i++) {
@@ -102,12 +109,18 @@ ring_merge_drain(struct ring_merge *merge, uint64_t limit_ns, ring_merge_handler
 
 		handle(context, first->ring, &first->record);
 		handled++;
+		kept_in[kept++] = first->ring;
 		perf_ring_consume(ring, &first->record);
-		perf_ring_release(ring);
 		if (!next_candidate(merge, first->ring, limit_ns, malformed, first))
 			*first = merge->heap[--merge->heap_size];
 		if (merge->heap_size > 0)
 			sift_down(merge, 0);
+		if (!finish || kept == RING_MERGE_BATCH || merge->heap_size == 0) {
+			if (finish)
+				finish(context);
+			release(merge, kept_in, kept);
+			kept = 0;
+		}
 	}
 	/* content that made no sense was skipped: the kernel may have that room too */
 	for (size_t i = 0; i < merge->ring_count; i++)

@@ -75,6 +75,7 @@ processes_get(struct processes *processes, uint32_t pid)
 	if (!process)
 		return NULL;
 	process->pid = pid;
+	process->space = ++processes->spaces;
 	HASH_ADD(hh, processes->by_pid, pid, sizeof(pid), process);
 	return process;
 }
@@ -219,6 +220,7 @@ apply_mmap(struct processes *processes, const struct mmap_record *record)
 	/* after an exec the kernel maps the program itself first, its interpreter later (fs/binfmt_elf.c) */
 	if (process->executable == 0 && record->path[0] == '/')
 		process->executable = file;
+	process->space = ++processes->spaces;
 	return insert(process, (struct mapping){.start = record->start,
 						.end = record->start + record->length,
 						.offset = record->offset,
@@ -234,6 +236,7 @@ apply_comm(struct processes *processes, const struct comm_record *record)
 		return -E2BIG;
 	if (record->is_exec) { /* one thread and no mapping is left (execve(2)) */
 		process->mapping_count = process->last = 0;
+		process->space = ++processes->spaces;
 		process->executable = 0;
 		process->is_leader_gone = false;
 		forget_threads(process);
@@ -273,6 +276,7 @@ apply_fork(struct processes *processes, const struct task_record *record)
 		forget_threads(child); /* a pid may come round again */
 		child->is_leader_gone = false;
 		int result = copy_address_space(child, parent);
+		child->space = ++processes->spaces;
 		if (result < 0)
 			return result;
 	}
@@ -319,6 +323,12 @@ processes_apply(struct processes *processes, const struct sideband_record *recor
 	default:
 		return 0;
 	}
+}
+
+uint64_t
+process_space(const struct process *process)
+{
+	return process->space;
 }
 
 uint32_t

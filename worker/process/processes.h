@@ -37,6 +37,9 @@ size_t processes_count(const struct processes *processes);
 /* The mapping at an address, borrowed until the next processes_apply(); NULL: none known. */
 struct mapping *process_mapping_at(struct process *process, uint64_t address);
 
+/* Stands for what is mapped now: another number after each change, never one of another process; not 0. */
+uint64_t process_space(const struct process *process);
+
 uint32_t process_pid(const struct process *process);
 uint32_t process_executable(const struct process *process); /* file number; 0: unknown */
 const char *process_name(const struct process *process);    /* "" until known */

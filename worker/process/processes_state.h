@@ -16,6 +16,7 @@ struct thread {
 struct process {
 	uint32_t pid;
 	uint32_t executable;
+	uint64_t space;
 	bool is_leader_gone;      /* its first thread ended, others run on */
 	struct mapping *mappings; /* sorted, disjoint */
 	size_t mapping_count, mapping_capacity;
@@ -27,4 +28,5 @@ struct process {
 struct processes {
 	struct mapped_files *files;
 	struct process *by_pid;
+	uint64_t spaces; /* given out so far */
 };

@@ -37,7 +37,8 @@ struct encoder {
 	struct record_table mappings;
 	uint32_t known_mappings;
 	struct record_table functions; /* the id is the number plus 1 */
-	uint64_t *stack;               /* profile->depth_max location ids */
+	struct record_table locations; /* location_record; the id is the number plus 1 */
+	uint64_t *stack;               /* location ids of the deepest one */
 };
 
 /* The table may grow while we write: it is emitted last. */
@@ -151,19 +152,45 @@ add_label(struct encoder *e, struct labels *labels, const char *key, uint32_t va
 	labels->pointers[labels->count++] = label;
 }
 
+/* Every location once; callers first, in the order in which stacks came. */
+static void
+collect_locations(struct encoder *e)
+{
+	const struct stack_table *stacks = &e->profile->stacks;
+	size_t deepest = 0;
+
+	for (uint32_t i = 0; i < stacks->count && !e->sink.error; i++) {
+		const struct stack_record *stack = &stacks->records[i];
+
+		for (uint32_t at = stack->depth; at > 0; at--) {
+			struct location_record location =
+				profile_location_of(e->profile, stacks->frames[stack->start + at - 1]);
+			uint32_t number = 0;
+
+			sink_fail(&e->sink,
+				  record_table_put(&e->locations, &e->profile->budget, &location, &number));
+		}
+		deepest = stack->depth > deepest ? stack->depth : deepest;
+	}
+	e->stack = calloc(deepest + 1, sizeof(*e->stack));
+	if (!e->stack)
+		sink_fail(&e->sink, -ENOMEM);
+}
+
 /* Location ids, leaf first. */
 static size_t
-collect_stack(struct encoder *e, uint32_t node)
+collect_stack(struct encoder *e, uint32_t number)
 {
-	size_t depth = 0;
+	const struct stack_table *stacks = &e->profile->stacks;
+	const struct stack_record *stack = &stacks->records[number];
 
-	while (node) {
-		const struct node_record *record = record_table_at(&e->profile->nodes, node - 1);
+	for (uint32_t i = 0; i < stack->depth; i++) {
+		struct location_record location =
+			profile_location_of(e->profile, stacks->frames[stack->start + i]);
 
-		e->stack[depth++] = (uint64_t)record->location + 1;
-		node = record->caller;
+		e->stack[i] = (uint64_t)record_table_find(&e->locations, &location) + 1;
 	}
-	return depth;
+	return stack->depth;
 }
 
 static void
@@ -181,7 +208,7 @@ put_sample(struct encoder *e, const struct sample_record *record)
 	add_label(e, &labels, "process_name", record->process_name);
 	add_label(e, &labels, "thread_name", record->thread_name);
 
-	sample.n_location_id = collect_stack(e, record->node);
+	sample.n_location_id = collect_stack(e, record->stack);
 	sample.location_id = e->stack;
 	sample.n_value = sizeof(values) / sizeof(values[0]);
 	sample.value = values;
@@ -242,7 +269,7 @@ address_function_id(struct encoder *e, const char *path, uint64_t address)
 static void
 put_location(struct encoder *e, uint32_t number)
 {
-	const struct location_record *record = record_table_at(&e->profile->locations, number);
+	const struct location_record *record = record_table_at(&e->locations, number);
 	const struct mapping_record *mapping =
 		record_table_at(&e->mappings, record_table_find(&e->mappings, &record->mapping));
 	Profile part = PERFTOOLS__PROFILES__PROFILE__INIT;
@@ -274,7 +301,7 @@ put_location(struct encoder *e, uint32_t number)
 static void
 put_locations(struct encoder *e)
 {
-	for (uint32_t i = 0; i < e->profile->locations.count && !e->sink.error; i++)
+	for (uint32_t i = 0; i < e->locations.count && !e->sink.error; i++)
 		put_location(e, i);
 }
 
@@ -323,8 +350,8 @@ describe_mappings(struct encoder *e,
 		  bool (*describe)(void *context, uint32_t mapping, struct profile_mapping *ret),
 		  void *context)
 {
-	for (uint32_t i = 0; i < e->profile->locations.count && !e->sink.error; i++) {
-		const struct location_record *location = record_table_at(&e->profile->locations, i);
+	for (uint32_t i = 0; i < e->locations.count && !e->sink.error; i++) {
+		const struct location_record *location = record_table_at(&e->locations, i);
 		struct mapping_record record = {.number = location->mapping};
 		uint32_t number = 0;
 		int error;
@@ -352,10 +379,9 @@ profile_write(struct profile *profile, const struct profile_header *header,
 	profile->budget.limit = SIZE_MAX; /* what aggregation filled up must still be written */
 	e.mappings = RECORD_TABLE(struct mapping_record, sizeof(uint32_t));
 	e.functions = RECORD_TABLE(struct function_record, sizeof(struct function_record));
-	e.stack = calloc((size_t)profile->depth_max + 1, sizeof(*e.stack));
-	if (!e.stack)
-		sink_fail(&e.sink, -ENOMEM);
+	e.locations = RECORD_TABLE(struct location_record, sizeof(struct location_record));
 
+	collect_locations(&e);
 	describe_mappings(&e, describe, context);
 	if (!e.sink.error) {
 		put_header(&e);
@@ -369,6 +395,7 @@ profile_write(struct profile *profile, const struct profile_header *header,
 	}
 
 	free(e.stack);
+	record_table_clear(&e.locations, &profile->budget);
 	record_table_clear(&e.mappings, &profile->budget);
 	record_table_clear(&e.functions, &profile->budget);
 	profile->budget.limit = limit;

@@ -31,18 +31,23 @@ budget_free(struct budget *budget, void **block, size_t size)
 	budget->used -= size;
 }
 
-static uint64_t
-hash_key(void)
-{
-	static uint64_t key;
+struct hash_keys {
+	uint64_t one, other;
+};
 
-	if (__builtin_expect(!key, 0)) {
+static struct hash_keys
+hash_keys(void)
+{
+	static struct hash_keys keys;
+
+	if (__builtin_expect(!keys.one, 0)) {
 		const void *random = (const void *)getauxval(AT_RANDOM);
 
 		if (random)
-			memcpy(&key, random, sizeof(key));
+			memcpy(&keys, random, sizeof(keys)); /* 16 bytes (getauxval(3)) */
+		keys.one |= 1;
 	}
-	return key;
+	return keys;
 }
 
 /* The finaliser of splitmix64: every input bit reaches every output bit. */
@@ -58,7 +63,7 @@ uint32_t
 hash_bytes(const void *bytes, size_t size)
 {
 	const unsigned char *at = bytes;
-	uint64_t key = hash_key(), hash = mix(key ^ size);
+	uint64_t key = hash_keys().one, hash = mix(key ^ size);
 
 	for (; size > 0;) {
 		uint64_t word = 0;
@@ -70,6 +75,30 @@ hash_bytes(const void *bytes, size_t size)
 		size -= part;
 	}
 	return (uint32_t)(hash >> 32);
+}
+
+/* Two words for one multiplication, whose halves are folded: wyhash's idea. */
+static uint64_t
+fold(uint64_t a, uint64_t b)
+{
+	__extension__ typedef unsigned __int128 wide;
+	wide product = (wide)a * b;
+
+	return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+uint32_t
+hash_words(const uint64_t *words, size_t count)
+{
+	const struct hash_keys keys = hash_keys();
+	uint64_t hash = keys.one ^ count;
+	size_t i = 0;
+
+	for (; i + 2 <= count; i += 2)
+		hash = fold(words[i] ^ keys.one, words[i + 1] ^ keys.other ^ hash) + hash;
+	if (i < count)
+		hash = fold(words[i] ^ keys.one, keys.other ^ hash) + hash;
+	return (uint32_t)(mix(hash) >> 32);
 }
 
 static struct hash_slot *

@@ -31,6 +31,7 @@ struct hash_index {
 /* Keyed with the process's AT_RANDOM bytes: a target that picks its own names and addresses must not be
  * able to pick collisions. */
 uint32_t hash_bytes(const void *bytes, size_t size);
+uint32_t hash_words(const uint64_t *words, size_t count); /* quicker, for long ones */
 
 /* The entry with this hash for which `same` holds, else HASH_INDEX_NONE. Here, so that `same` is no call. */
 typedef bool hash_index_same(const void *owner, uint32_t entry, const void *key, size_t key_size);

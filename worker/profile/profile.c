@@ -1,11 +1,12 @@
-/* Samples in: intern the stack from its root, then add the values to the one sample of this stack and
- * thread. Everything is compared in full; hashes only find candidates. */
+/* Samples in: find the stack, then add the values to the one sample of this stack and thread. Everything is
+ * compared in full; hashes only find candidates. */
 #include "worker/profile/profile.h"
 
 #include "worker/profile/tables.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct profile *
 profile_new(size_t memory_limit_bytes)
@@ -15,8 +16,7 @@ profile_new(size_t memory_limit_bytes)
 	if (!profile)
 		return NULL;
 	profile->budget.limit = memory_limit_bytes;
-	profile->locations = RECORD_TABLE(struct location_record, sizeof(struct location_record));
-	profile->nodes = RECORD_TABLE(struct node_record, offsetof(struct node_record, location));
+	profile->wide = RECORD_TABLE(struct location_record, sizeof(struct location_record));
 	profile->samples = RECORD_TABLE(struct sample_record, SAMPLE_KEY_SIZE);
 	profile->pseudo_frames = RECORD_TABLE(struct pseudo_record, sizeof(struct pseudo_record));
 	return profile;
@@ -27,11 +27,10 @@ profile_clear(struct profile *profile)
 {
 	/* Freed, not kept for reuse: the next period may need its memory in other tables. */
 	string_table_clear(&profile->strings, &profile->budget);
-	record_table_clear(&profile->locations, &profile->budget);
-	record_table_clear(&profile->nodes, &profile->budget);
+	memset(profile->known_names, 0, sizeof(profile->known_names));
+	stack_table_clear(&profile->stacks, &profile->budget);
+	record_table_clear(&profile->wide, &profile->budget);
 	record_table_clear(&profile->samples, &profile->budget);
-	profile->recent.depth = 0;
-	profile->depth_max = 0;
 	profile->sample_count = 0;
 }
 
@@ -65,87 +64,89 @@ is_pseudo_frame_unknown(const struct profile *profile, const struct profile_fram
 	return frame->mapping == 0 && (frame->address == 0 || frame->address > profile->pseudo_frames.count);
 }
 
-static int
-add_node(struct profile *profile, struct node_record *record, uint32_t *ret)
+static __attribute__((noinline)) int
+pack_wide_frame(struct profile *profile, const struct profile_frame *frame, uint64_t *ret)
 {
-	struct location_record location = {.mapping = record->mapping, .address = record->address};
-	int error = record_table_put(&profile->locations, &profile->budget, &location, &record->location);
+	struct location_record record = {.address = frame->address, .mapping = frame->mapping};
+	uint32_t number;
+	int error = record_table_put(&profile->wide, &profile->budget, &record, &number);
 
-	if (error)
-		return error;
-	record->depth = 1;
-	if (record->caller)
-		record->depth +=
-			((const struct node_record *)record_table_at(&profile->nodes, record->caller - 1))
-				->depth;
-	error = record_table_put(&profile->nodes, &profile->budget, record, ret);
-	if (!error && record->depth > profile->depth_max)
-		profile->depth_max = record->depth;
+	if (!error)
+		*ret = FRAME_IS_WIDE | number;
 	return error;
 }
 
-/* The node one frame below `*node`. */
 static int
-push_frame(struct profile *profile, const struct profile_frame *frame, uint32_t *node)
+intern_stack(struct profile *profile, const struct profile_sample *sample, uint32_t *ret)
 {
-	struct node_record record = {.address = frame->address, .mapping = frame->mapping, .caller = *node};
-	uint32_t number = record_table_find(&profile->nodes, &record);
+	size_t depth = 0;
+	int error;
+	uint64_t *stack = stack_table_begin(&profile->stacks, &profile->budget, sample->frame_count, &error);
 
-	if (number == HASH_INDEX_NONE) {
-		int error = add_node(profile, &record, &number);
+	if (!stack)
+		return error;
+	for (size_t i = 0; i < sample->frame_count; i++) {
+		const struct profile_frame *frame = &sample->frames[i];
+
+		if (__builtin_expect(is_pseudo_frame_unknown(profile, frame), 0))
+			continue;
+		stack[depth] = (uint64_t)frame->mapping << FRAME_ADDRESS_BITS | frame->address;
+		if (__builtin_expect(
+			    frame->address >> FRAME_ADDRESS_BITS | frame->mapping >> FRAME_MAPPING_BITS, 0))
+			error = pack_wide_frame(profile, frame, &stack[depth]);
 		if (error)
 			return error;
+		depth++;
 	}
-	*node = number + 1;
-	return 0;
+	return stack_table_put(&profile->stacks, &profile->budget, depth, ret);
+}
+
+static int
+intern_names(struct profile *profile, const char *process, const char *thread, struct sample_record *ret)
+{
+	int error = string_table_put(&profile->strings, &profile->budget, process, &ret->process_name);
+
+	return error ? error
+		     : string_table_put(&profile->strings, &profile->budget, thread, &ret->thread_name);
 }
 
 static bool
-is_same_frame(const struct profile_frame *a, const struct profile_frame *b)
+is_same_name(const char known[static KNOWN_NAME_BYTES], const char *name)
 {
-	return a->address == b->address && a->mapping == b->mapping;
+	return strncmp(known, name, KNOWN_NAME_BYTES) == 0; /* what is known ends within */
 }
 
-/* The same, through the stack added last, of which this one has the first `depth` frames. */
 static int
-push_frame_at(struct profile *profile, size_t depth, const struct profile_frame *frame, uint32_t *node)
+find_names(struct profile *profile, const struct profile_sample *sample, struct sample_record *ret)
 {
-	struct recent_stack *recent = &profile->recent;
+	struct known_names *known = &profile->known_names[sample->tid % KNOWN_NAMES];
+	const char *process = sample->process_name ? sample->process_name : "";
+	const char *thread = sample->thread_name ? sample->thread_name : "";
 
-	if (depth < recent->depth && is_same_frame(&recent->frames[depth], frame)) {
-		*node = recent->nodes[depth];
+	if (known->process_name && is_same_name(known->process, process) &&
+	    is_same_name(known->thread, thread)) {
+		ret->process_name = known->process_name;
+		ret->thread_name = known->thread_name;
 		return 0;
 	}
-	int error = push_frame(profile, frame, node);
-	if (error || depth >= RECENT_DEPTH)
+	int error = intern_names(profile, process, thread, ret);
+	if (error || strlen(process) >= KNOWN_NAME_BYTES || strlen(thread) >= KNOWN_NAME_BYTES)
 		return error;
-	recent->frames[depth] = *frame;
-	recent->nodes[depth] = *node;
-	recent->depth = depth + 1;
+	known->process_name = ret->process_name;
+	known->thread_name = ret->thread_name;
+	strcpy(known->process, process);
+	strcpy(known->thread, thread);
 	return 0;
 }
 
 static int
 intern_sample(struct profile *profile, const struct profile_sample *sample, struct sample_record *ret)
 {
-	size_t depth = 0;
 	int error;
 
 	*ret = (struct sample_record){.pid = sample->pid, .tid = sample->tid};
-	for (size_t i = sample->frame_count; i > 0; i--) {
-		const struct profile_frame *frame = &sample->frames[i - 1];
-
-		if (is_pseudo_frame_unknown(profile, frame))
-			continue;
-		error = push_frame_at(profile, depth++, frame, &ret->node);
-		if (error)
-			return error;
-	}
-	error = string_table_put(&profile->strings, &profile->budget, sample->process_name,
-				 &ret->process_name);
-	if (error)
-		return error;
-	return string_table_put(&profile->strings, &profile->budget, sample->thread_name, &ret->thread_name);
+	error = intern_stack(profile, sample, &ret->stack);
+	return error ? error : find_names(profile, sample, ret);
 }
 
 static void

@@ -20,7 +20,7 @@ take(struct collector *collector, const struct recorded *record, struct replay_r
 {
 	switch (record->kind) {
 	case RECORDED_SAMPLE:
-		collector_add_sample(collector, &record->sample);
+		collector_add_samples(collector, &record->sample, 1);
 		return;
 	case RECORDED_SIDEBAND:
 		if (record->sideband.type == PERF_RECORD_LOST)

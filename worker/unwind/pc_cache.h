@@ -26,13 +26,18 @@ struct pc_cache {
 	struct pc_cache_set set[1 << PC_CACHE_SETS_LOG2];
 };
 
-/* 0 when this pair has no exact key; it is then simply not cached. Module 0 is never used. */
+/* The module's part of its keys; 0: it has none. Module 0 is never used. */
 static inline uint64_t
-pc_cache_key(uint32_t module, uint64_t address)
+pc_cache_key_base(uint32_t module)
 {
-	if ((module | address >> (PC_CACHE_ADDRESS_BITS - PC_CACHE_MODULE_BITS)) >> PC_CACHE_MODULE_BITS)
-		return 0;
-	return (uint64_t)module << PC_CACHE_ADDRESS_BITS | address;
+	return module >> PC_CACHE_MODULE_BITS ? 0 : (uint64_t)module << PC_CACHE_ADDRESS_BITS;
+}
+
+/* 0 when this pair has no exact key; it is then simply not cached. */
+static inline uint64_t
+pc_cache_key(uint64_t base, uint64_t address)
+{
+	return base == 0 || address >> PC_CACHE_ADDRESS_BITS ? 0 : base | address;
 }
 
 static inline unsigned

@@ -34,17 +34,12 @@ stack_view_u64(const struct stack_view *stack, uint64_t address, uint64_t *ret)
 	return true;
 }
 
-#define STACK_READ_AHEAD_BYTES 1024
-
-/* Asks for the stack's next bytes above `address` before the walk needs them. The kernel wrote them on
- * another CPU: read one by one, each cache line costs about 100 ns, and every load of a walk waits for the
- * one before. *asked: up to where that was done already (an address in the target). */
+/* Asks for the word at `address`, if it is there, before it is needed: the kernel wrote it on another CPU. */
 static inline void
-stack_view_read_ahead(const struct stack_view *stack, uint64_t address, uint64_t *asked)
+stack_view_prefetch(const struct stack_view *stack, uint64_t address)
 {
-	uint64_t end = address - stack->sp + STACK_READ_AHEAD_BYTES, at = *asked - stack->sp;
+	uint64_t offset = address - stack->sp;
 
-	for (end = end < stack->size ? end : stack->size; at < end; at += 64)
-		__builtin_prefetch(stack->bytes + ((stack->at + at) & stack->mask));
-	*asked = stack->sp + at;
+	offset = offset < stack->size ? offset : 0;
+	__builtin_prefetch(stack->bytes + ((stack->at + offset) & stack->mask));
 }

@@ -1,5 +1,5 @@
 #pragma once
-/* Walks one copied stack: registers and stack bytes in, frames and the reason it ended out.
+/* Walks copied stacks: registers and stack bytes in, frames and the reason each ended out.
  * Pure: no syscall except the pread of unwind tables on a first-seen PC; no allocation per frame. */
 
 #include "worker/unwind/architecture.h"
@@ -29,11 +29,14 @@ struct code_place {
 	uint32_t file;    /* caller's number of the mapped file; carried through to the frame (0: none) */
 	uint64_t address; /* ELF virtual address (no load bias); for CODE_ANONYMOUS/UNMAPPED the raw pc */
 	struct unwind_module *module; /* CODE_MODULE only; borrowed, outlives the call */
+	/* Where else, during this call, the answer is the same but for the address, which moves with pc; size
+	 * 0 promises nothing. */
+	uint64_t start, size;
 };
 
 /* Provided by the caller: what is mapped at pc. Must not fail; CODE_UNMAPPED is an answer. The walk asks for
- * return addresses minus 1, so that the answer's address goes into the frame as it is. Called once per
- * frame, or twice when a sample is walked again with all registers. */
+ * return addresses minus 1, so that the answer's address goes into the frame as it is. Called whenever a
+ * walk leaves the range of the answer before. */
 typedef void code_lookup(void *context, uint64_t pc, struct code_place *ret);
 
 struct frame {
@@ -70,16 +73,10 @@ enum unwind_end {
 
 #define UNWIND_MAX_FRAMES 512 /* the depth Datadog's backend accepts; even */
 
-struct unwinder; /* holds the PC cache and working memory, 200 KB; one per draining thread */
+struct unwinder; /* holds the caches and working memory, 500 KB; one per draining thread */
 
 struct unwinder *unwinder_new(void); /* NULL: out of memory */
 void unwinder_free(struct unwinder *unwinder);
-
-/* Unwinds one sample, leaf first. `frames` has room for UNWIND_MAX_FRAMES; *ret_count is at least 1
- * (the leaf). Never reads outside `stack`. */
-enum unwind_end unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
-			      const struct stack_view *stack, code_lookup *lookup, void *context,
-			      struct frame *frames, size_t *ret_count);
 
 /* The outermost frame of a walk: what would be needed to go on from there. */
 struct walk_stop {
@@ -87,6 +84,30 @@ struct walk_stop {
 	uint64_t sp, fp;
 	bool fp_known;
 };
+
+/* One sample to walk, and what came of it. */
+struct unwind_job {
+	const struct user_registers *registers;
+	const struct stack_view *stack; /* nothing outside of it is read */
+	void *context;                  /* the lookup's */
+	uint64_t space; /* stands for the lookup's answers: a number for them only; 0: they are never the same
+			 */
+	struct frame *frames; /* leaf first; room for UNWIND_MAX_FRAMES */
+	size_t count;         /* of the frames found: at least 1 (the leaf) */
+	enum unwind_end end;
+	struct walk_stop stop;
+};
+
+/* Walks all of them, a frame of each in turn: while one waits for memory the others go on. What is found does
+ * not depend on the company. */
+#define UNWIND_JOBS_MAX 16
+void unwinder_walk_together(struct unwinder *unwinder, code_lookup *lookup, struct unwind_job *jobs,
+			    size_t count);
+
+/* One alone. */
+enum unwind_end unwinder_walk(struct unwinder *unwinder, const struct user_registers *registers,
+			      const struct stack_view *stack, code_lookup *lookup, void *context,
+			      struct frame *frames, size_t *ret_count);
 
 /* The same, and where it stopped. */
 enum unwind_end unwinder_walk_to(struct unwinder *unwinder, const struct user_registers *registers,

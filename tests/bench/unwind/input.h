@@ -23,6 +23,7 @@ struct bench_input {
 };
 
 #define BENCH_FRAMES_MAX 512
+#define BENCH_TOGETHER 16
 
 struct engine {
 	const char *name;
@@ -30,6 +31,8 @@ struct engine {
 	/* Absolute addresses, leaf first; return addresses minus one. Room for BENCH_FRAMES_MAX; NULL: only
 	 * their number is wanted. Returns how many. */
 	size_t (*walk)(const struct sample_record *sample, uint64_t *ret_pc);
+	/* Up to BENCH_TOGETHER of them; NULL: it walks one at a time. The number of frames in all. */
+	size_t (*walk_together)(const struct sample_record *const *samples, size_t count);
 };
 
 extern const struct engine engine_ours, engine_dwfl, engine_libunwind;

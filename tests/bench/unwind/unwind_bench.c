@@ -87,11 +87,21 @@ anonymous_kib(void)
 static double
 pass(const struct engine *engine, size_t step)
 {
+	const struct sample_record *together[BENCH_TOGETHER];
 	double start = cpu_ns();
-	size_t frames = 0;
+	size_t frames = 0, count = 0;
 
-	for (size_t i = 0; i < input.sample_count; i += step)
-		frames += engine->walk(&input.samples[i], NULL);
+	for (size_t i = 0; i < input.sample_count; i += step) {
+		if (!engine->walk_together) {
+			frames += engine->walk(&input.samples[i], NULL);
+			continue;
+		}
+		together[count++] = &input.samples[i];
+		if (count == BENCH_TOGETHER || i + step >= input.sample_count) {
+			frames += engine->walk_together(together, count);
+			count = 0;
+		}
+	}
 	return (cpu_ns() - start) / (double)(frames ? frames : 1);
 }
 
@@ -182,7 +192,7 @@ put_record(uint8_t *at, const struct sample_record *sample)
 		REGISTER_R11, REGISTER_R12, REGISTER_R13, REGISTER_R14, REGISTER_R15,
 	};
 	uint64_t size = sample->stack.size & ~7ull;
-	uint64_t words[5 + SAMPLE_REGISTERS_COUNT + 1];
+	uint64_t words[6 + SAMPLE_REGISTERS_COUNT + 1];
 	size_t count = 0;
 	struct perf_event_header header = {.type = PERF_RECORD_SAMPLE, .misc = PERF_RECORD_MISC_USER};
 
@@ -190,6 +200,7 @@ put_record(uint8_t *at, const struct sample_record *sample)
 	words[count++] = sample->pid | (uint64_t)sample->tid << 32;
 	words[count++] = sample->time_ns;
 	words[count++] = sample->period_ns;
+	words[count++] = 0; /* addresses of a chain */
 	words[count++] = PERF_SAMPLE_REGS_ABI_64;
 	for (size_t i = 0; i < SAMPLE_REGISTERS_COUNT; i++)
 		words[count++] = sample->registers.value[perf_order[i]];
@@ -205,19 +216,25 @@ put_record(uint8_t *at, const struct sample_record *sample)
 static double
 drain(struct ring_bench *bench, size_t *ret_samples)
 {
+	static struct sample_record samples[COLLECTOR_SAMPLES_MAX];
 	struct ring_record record;
+	size_t count = 0;
 	uint64_t malformed = 0;
 	double start = cpu_ns();
 
 	perf_ring_snapshot(&bench->ring);
 	while (perf_ring_peek(&bench->ring, &record, &malformed)) {
-		struct sample_record sample;
-
-		if (record_decode_sample(&record, &sample) == 0)
-			collector_add_sample(&bench->collector, &sample);
+		if (record_decode_sample(&record, &samples[count]) == 0)
+			count++;
+		else
+			malformed++;
 		perf_ring_consume(&bench->ring, &record);
-		perf_ring_release(&bench->ring);
 		++*ret_samples;
+		if (count == COLLECTOR_SAMPLES_MAX || bench->ring.tail == bench->ring.head) {
+			collector_add_samples(&bench->collector, samples, count);
+			perf_ring_release(&bench->ring);
+			count = 0;
+		}
 	}
 	if (malformed || bench->collector.ledger.malformed) {
 		fprintf(stderr, "unwind_bench: its own records are malformed\n");

@@ -109,6 +109,14 @@ position_step_by_record(struct position *at, const struct stack_view *stack)
 	return true;
 }
 
+/* Where position_step() will read first. */
+static inline uint64_t
+position_next_read(const struct position *at, struct rule rule)
+{
+	return (rule.kind == RULE_SP ? at->sp : at->fp) + (uint64_t)(int64_t)rule.cfa_offset +
+	       (uint64_t)(8 * (int64_t)rule.slot_words);
+}
+
 /* True when the compact rule was enough. Whatever is odd (memory missing, CFA below sp, a zero return
  * address) is left to the complete step, which knows what to call it. */
 static inline bool

@@ -75,29 +75,42 @@ position_store(const struct position *at, struct register_file *ret_registers)
 	register_set(ret_registers, REGISTER_FP, at->fp);
 }
 
+/* Where position_step() will read first. */
+static inline uint64_t
+position_next_read(const struct position *at, struct rule rule)
+{
+	return (rule.kind == RULE_SP ? at->sp : at->fp) + (uint64_t)(int64_t)rule.cfa_offset - 8;
+}
+
+/* After an epilogue's pop, CFI still says where fp was saved: see step.c. */
+static inline bool
+position_step_after_pop(struct position *at, uint64_t cfa, uint64_t pc, bool interrupted)
+{
+	if (interrupted)
+		*at = (struct position){.pc = pc, .sp = cfa, .fp = at->fp};
+	return interrupted;
+}
+
 /* True when the compact rule was enough. Whatever is odd (memory missing, CFA not above sp, a zero return
- * address) is left to the complete step, which knows what to call it. */
+ * address) is left to the complete step, which knows what to call it. Frames of several walks come by in
+ * turn, so nothing here branches that is not nearly always the same. */
 static inline bool
 position_step(struct position *at, const struct stack_view *stack, struct rule rule, bool interrupted)
 {
-	uint64_t cfa, slot, fp = at->fp, pc;
+	bool is_chained = rule.kind == RULE_GAP && !interrupted, is_by_sp = rule.kind == RULE_SP;
+	int64_t cfa_offset = is_chained ? 16 : rule.cfa_offset;
+	int64_t fp_words = is_chained ? -2 : rule.fp_words;
+	uint64_t cfa = (is_by_sp ? at->sp : at->fp) + (uint64_t)cfa_offset;
+	uint64_t slot = cfa + (uint64_t)(8 * (fp_words ? fp_words : -1)), pc, saved;
 
-	if (rule.kind == RULE_GAP && !interrupted)
-		rule = (struct rule){.kind = RULE_FP, .cfa_offset = 16, .fp_words = -2};
-	if (rule.kind != RULE_SP && rule.kind != RULE_FP)
+	if (!(is_chained | is_by_sp | (rule.kind == RULE_FP)))
 		return false;
-	cfa = (rule.kind == RULE_SP ? at->sp : at->fp) + (uint64_t)(int64_t)rule.cfa_offset;
-	if (cfa <= at->sp || cfa % 8 != 0 || !stack_view_u64(stack, cfa - 8, &pc) || pc == 0)
+	if ((cfa <= at->sp) | (cfa % 8 != 0) || !stack_view_u64(stack, cfa - 8, &pc) || pc == 0)
 		return false;
-	slot = cfa + (uint64_t)(8 * (int64_t)rule.fp_words);
-	if (rule.fp_words != 0) {
-		if (slot >= at->sp) {
-			if (!stack_view_u64(stack, slot, &fp))
-				return false;
-		} else if (!interrupted) {
-			return false;
-		} /* else: popped again already, see step.c */
-	}
-	*at = (struct position){.pc = pc, .sp = cfa, .fp = fp};
+	if (slot < at->sp)
+		return position_step_after_pop(at, cfa, pc, interrupted);
+	if (!stack_view_u64(stack, slot, &saved))
+		return false;
+	*at = (struct position){.pc = pc, .sp = cfa, .fp = fp_words ? saved : at->fp};
 	return true;
 }
