@@ -59,7 +59,7 @@ put_files(struct builder *b, unsigned version)
 	put_uleb(b, DW_LNCT_path);
 	put_uleb(b, DW_FORM_string);
 	put_uleb(b, 3);
-	put_text(b, "/work");
+	put_text(b, "/unit");
 	put_text(b, "include");
 	put_text(b, "/abs");
 	put_u8(b, 2);
@@ -197,12 +197,12 @@ test_versions(void **state)
 			assert_int_equal(hits[i].line, lines[i]);
 			assert_int_equal(hits[i].file, files[i]);
 		}
-		assert_path(opened.program, 1, "/work", "/work/main.c");
-		assert_path(opened.program, 2, "/work", "/work/include/a.h");
-		assert_path(opened.program, 3, "/work", "/abs/b.h");
-		assert_false(line_program_path(opened.program, 4, "/work", text, sizeof(text)));
+		assert_path(opened.program, 1, "/unit", "/unit/main.c");
+		assert_path(opened.program, 2, "/unit", "/unit/include/a.h");
+		assert_path(opened.program, 3, "/unit", "/abs/b.h");
+		assert_false(line_program_path(opened.program, 4, "/unit", text, sizeof(text)));
 		assert_false(
-			line_program_path(opened.program, 3, "/work", text, sizeof(text))); /* too long */
+			line_program_path(opened.program, 3, "/unit", text, sizeof(text))); /* too long */
 		close_program(&opened);
 	}
 }
