@@ -26,13 +26,14 @@ import programs
 import samply_tool
 import scaling
 import slow_down
+import symbolizers
 import target_filter
 import unwind_engines
 import ways
 
 SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "levels": levels.bench, "slow": slow_down.bench,
             "filter": target_filter.bench, "ways": ways.bench, "scaling": scaling.bench, "programs": programs.bench,
-            "unwind": unwind_engines.bench}
+            "unwind": unwind_engines.bench, "symbolize": symbolizers.bench}
 
 
 class Setup:

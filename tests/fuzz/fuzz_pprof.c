@@ -68,11 +68,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	CHECK(arena.used <= LIMIT);
 	if (decoded == 0)
 		check_strings(profile);
+	static const struct symbolize_options inlined = {.inlined_functions = true};
 	const struct file_finder finder = {.open_module = open_nothing, .context = &asked};
 	const struct file_finder finder_again = {.open_module = open_nothing, .context = &asked_again};
-	int result = symbolize_profile(bytes, size, &finder, true, &one, &one_size);
+	int result = symbolize_profile(bytes, size, &finder, &inlined, &one, &one_size);
 	CHECK(result == 0 || result == -EBADMSG || result == -ENOMEM);
-	CHECK(symbolize_profile(bytes, size, &finder_again, true, &other, &other_size) == result);
+	CHECK(symbolize_profile(bytes, size, &finder_again, &inlined, &other, &other_size) == result);
 	CHECK(asked == asked_again && one_size == other_size);
 	CHECK(decoded != -EBADMSG || result != 0);
 	if (result == 0) {

@@ -12,6 +12,7 @@ import itertools
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 
@@ -124,6 +125,10 @@ def compare(mine, theirs, addresses, label):
 
 
 def main():
+    missing = [tool for tool in ("llvm-symbolizer", "addr2line", "readelf") if not shutil.which(tool)]
+    if missing:
+        print("SKIP: no", *missing)
+        return 1 if os.environ.get("DDPROF_MUST_WORK") == "1" else 77
     printer, count, paths = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
     good = True
     for path in paths:

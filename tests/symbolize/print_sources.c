@@ -69,7 +69,7 @@ main(int argc, char **argv)
 
 	while (count < ADDRESSES_MAX && scanf("%" SCNx64, &asked[count]) == 1)
 		count++;
-	memcpy(sorted, asked, sizeof(sorted));
+	memcpy(sorted, asked, count * sizeof(*sorted));
 	qsort(sorted, count, sizeof(*sorted), compare);
 	for (size_t i = 0; i < count; i++)
 		if (i == 0 || sorted[i] != sorted[i - 1])

@@ -59,7 +59,7 @@ put_files(struct builder *b, unsigned version)
 	put_uleb(b, DW_LNCT_path);
 	put_uleb(b, DW_FORM_string);
 	put_uleb(b, 3);
-	put_text(b, "/work");
+	put_text(b, "/unit");
 	put_text(b, "include");
 	put_text(b, "/abs");
 	put_u8(b, 2);
@@ -124,16 +124,22 @@ struct opened_program {
 };
 
 static int
-open_program(struct opened_program *ret, struct builder *b, uint64_t work)
+open_bytes(struct opened_program *ret, const uint8_t *bytes, size_t size, uint64_t work)
 {
 	struct built_section sections[] = {{".debug_info", "x", 1, 0},
 					   {".debug_line_str", line_strings, sizeof(line_strings), 0},
-					   {".debug_line", b->bytes, b->size, 0}};
+					   {".debug_line", bytes, size, 0}};
 
 	*ret = (struct opened_program){.budget = {.work_left = work}, .unit.has_statements = true};
 	ret->fd = build_debug_file(sections, 3);
 	assert_int_equal(debug_sections_open(ret->fd, &ret->budget, &ret->sections), 0);
 	return line_program_open(ret->sections, &ret->unit, &ret->program);
+}
+
+static int
+open_program(struct opened_program *ret, const struct builder *b, uint64_t work)
+{
+	return open_bytes(ret, b->bytes, b->size, work);
 }
 
 static void
@@ -191,12 +197,12 @@ test_versions(void **state)
 			assert_int_equal(hits[i].line, lines[i]);
 			assert_int_equal(hits[i].file, files[i]);
 		}
-		assert_path(opened.program, 1, "/work", "/work/main.c");
-		assert_path(opened.program, 2, "/work", "/work/include/a.h");
-		assert_path(opened.program, 3, "/work", "/abs/b.h");
-		assert_false(line_program_path(opened.program, 4, "/work", text, sizeof(text)));
+		assert_path(opened.program, 1, "/unit", "/unit/main.c");
+		assert_path(opened.program, 2, "/unit", "/unit/include/a.h");
+		assert_path(opened.program, 3, "/unit", "/abs/b.h");
+		assert_false(line_program_path(opened.program, 4, "/unit", text, sizeof(text)));
 		assert_false(
-			line_program_path(opened.program, 3, "/work", text, sizeof(text))); /* too long */
+			line_program_path(opened.program, 3, "/unit", text, sizeof(text))); /* too long */
 		close_program(&opened);
 	}
 }
@@ -283,36 +289,40 @@ test_budget(void **state)
 	close_program(&opened);
 }
 
-/* Rows that go back and forth over all addresses, again and again: each pass costs, so passes are counted. */
+/* Rows that go back and forth over all addresses, half a million times: without a limit, 10^11 steps. */
 static void
 test_back_and_forth(void **state)
 {
-	enum { HITS = 1 << 20 };
+	enum { HITS = 1 << 20, PROGRAM_SIZE = 8 << 20 };
 	static struct line_hit hits[HITS];
-	struct builder b = header_of(4);
+	struct builder b = header_of(4), sweep = {0};
+	uint8_t *program = calloc(1, PROGRAM_SIZE);
 	struct opened_program opened;
+	size_t size;
 
 	(void)state;
 	put_files(&b, 4);
 	end_header(&b, 4);
 	put_address(&b, 0x1000);
 	put_row(&b, 0, 1);
-	while (b.size < sizeof(b.bytes) - 16) {
-		put_u8(&b, DW_LNS_advance_pc);
-		put_uleb(&b, (uint64_t)HITS);
-		put_row(&b, 0, 1);
-		put_u8(&b, DW_LNS_advance_pc);
-		put_uleb(&b, -(uint64_t)HITS); /* wraps: back to the start */
-		put_row(&b, 0, 1);
-	}
-	set_u32(&b, 0, b.size - 4);
+	put_u8(&sweep, DW_LNS_advance_pc);
+	put_uleb(&sweep, HITS);
+	put_row(&sweep, 0, 1);
+	put_u8(&sweep, DW_LNS_advance_pc);
+	put_uleb(&sweep, -(uint64_t)HITS); /* wraps: back to the start */
+	put_row(&sweep, 0, 1);
+	set_u32(&b, 0, PROGRAM_SIZE - 4);
+	memcpy(program, b.bytes, b.size);
+	for (size = b.size; size + sweep.size <= PROGRAM_SIZE; size += sweep.size)
+		memcpy(program + size, sweep.bytes, sweep.size);
 	for (size_t i = 0; i < HITS; i++)
 		hits[i] = (struct line_hit){.address = 0x1000 + i};
-	assert_int_equal(open_program(&opened, &b, UINT64_MAX), 0);
+	assert_int_equal(open_bytes(&opened, program, PROGRAM_SIZE, UINT64_MAX), 0);
 	line_program_run(opened.program, hits, HITS); /* returns at all */
 	assert_true(hits[0].is_found);
 	assert_int_equal(hits[0].line, 2);
 	close_program(&opened);
+	free(program);
 }
 
 /* Noise as instructions, and every cut: the sanitizers watch. */

@@ -3,6 +3,7 @@
 #include "tests/symbolize/support.h"
 #include "worker/profile/decode.h"
 #include "worker/profile/profile.h"
+#include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/symbolize.h"
 
 #include <errno.h>
@@ -26,6 +27,8 @@ struct opener {
 	int asked;
 	char last_path[512], last_build_id[128];
 };
+
+static const struct symbolize_options only_symbols; /* not the lines of the hand-written assembly */
 
 static int
 open_file(void *context, const char *path, const char *build_id)
@@ -93,7 +96,7 @@ symbolize(const uint64_t *addresses, size_t count, const struct profile_mapping 
 	size_t size, out_size;
 	uint8_t *in = profile_of(addresses, count, mappings, mapping_count, &size);
 
-	assert_int_equal(symbolize_profile(in, size, &FINDER(opener), true, &out, &out_size), 0);
+	assert_int_equal(symbolize_profile(in, size, &FINDER(opener), &only_symbols, &out, &out_size), 0);
 	assert_int_equal(pprof_decode(out, out_size, &result.arena, &result.profile), 0);
 	free(in);
 	free(out);
@@ -341,9 +344,11 @@ test_idempotent(void **state)
 	for (size_t i = 0; i < 500; i++)
 		addresses[i] = 0x1000 + i * 16;
 	in = profile_of(addresses, 500, &mapping, 1, &size);
-	assert_int_equal(symbolize_profile(in, size, &FINDER(&opener), true, &first, &first_size), 0);
-	assert_int_equal(symbolize_profile(first, first_size, &FINDER(&opener), true, &second, &second_size),
+	assert_int_equal(symbolize_profile(in, size, &FINDER(&opener), &only_symbols, &first, &first_size),
 			 0);
+	assert_int_equal(
+		symbolize_profile(first, first_size, &FINDER(&opener), &only_symbols, &second, &second_size),
+		0);
 	assert_int_equal(opener.asked, 1);
 	assert_int_equal(first_size, second_size);
 	assert_memory_equal(first, second, first_size);
@@ -382,6 +387,82 @@ test_descriptors(void **state)
 	assert_int_equal(before, after);
 }
 
+/* Functions may come in another order. */
+static void
+assert_same_names(const uint8_t *one, size_t one_size, const uint8_t *other, size_t other_size,
+		  const uint64_t *addresses, size_t count)
+{
+	struct result first = {.arena.limit = 64 << 20}, second = first;
+
+	assert_int_equal(pprof_decode(one, one_size, &first.arena, &first.profile), 0);
+	assert_int_equal(pprof_decode(other, other_size, &second.arena, &second.profile), 0);
+	assert_int_equal(first.profile->n_function, second.profile->n_function);
+	assert_int_equal(first.profile->mapping[0]->has_functions, second.profile->mapping[0]->has_functions);
+	for (size_t i = 0; i < count; i++) {
+		assert_string_equal(name_at(&first, addresses[i]), name_at(&second, addresses[i]));
+		assert_string_equal(
+			pprof_string(first.profile, function_at(&first, addresses[i])->filename),
+			pprof_string(second.profile, function_at(&second, addresses[i])->filename));
+	}
+	arena_destroy(&first.arena);
+	arena_destroy(&second.arena);
+}
+
+/* A second profile of the same code: the same names, from a file that is not opened any more, also when it
+ * has more code than the cache can keep. */
+static void
+test_cache(void **state)
+{
+	enum { ADDRESSES = 500 };
+	static const size_t limits[] = {16 << 20, 64 << 10, 0};
+	static uint64_t addresses[ADDRESSES];
+	char *id = build_id_of(FIXTURE);
+	const struct profile_mapping mapping = {
+		.memory_start = 0, .memory_limit = 1 << 30, .path = FIXTURE, .build_id = id};
+	uint8_t *in, *plain;
+	size_t size, plain_size;
+	struct opener opener = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ADDRESSES; i++)
+		addresses[i] = 0x1000 + i * 16;
+	in = profile_of(addresses, ADDRESSES, &mapping, 1, &size);
+	assert_int_equal(symbolize_profile(in, size, &FINDER(&opener), &only_symbols, &plain, &plain_size),
+			 0);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		const struct symbolize_options options = {false, name_cache_new(limits[i])};
+
+		opener.asked = 0;
+		for (int round = 0; round < 3; round++) {
+			uint8_t *out;
+			size_t out_size;
+
+			assert_int_equal(
+				symbolize_profile(in, size, &FINDER(&opener), &options, &out, &out_size), 0);
+			assert_same_names(plain, plain_size, out, out_size, addresses, ADDRESSES);
+			free(out);
+		}
+		assert_int_equal(opener.asked, i == 0 ? 1 : 3);
+		name_cache_free(options.cache);
+	}
+	/* without a build id nobody knows whether it is the same file */
+	const struct profile_mapping nameless = {.memory_limit = 1 << 30, .path = FIXTURE, .build_id = ""};
+	const struct symbolize_options options = {false, name_cache_new(limits[0])};
+	opener.asked = 0;
+	free(in);
+	free(plain);
+	in = profile_of(addresses, ADDRESSES, &nameless, 1, &size);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(symbolize_profile(in, size, &FINDER(&opener), &options, &plain, &plain_size),
+				 0);
+		free(plain);
+	}
+	assert_int_equal(opener.asked, 2);
+	name_cache_free(options.cache);
+	free(in);
+	free(id);
+}
+
 static void
 test_not_a_profile(void **state)
 {
@@ -393,7 +474,7 @@ test_not_a_profile(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(inputs) / sizeof(inputs[0]); i++)
 		assert_int_equal(symbolize_profile((const uint8_t *)inputs[i], strlen(inputs[i]),
-						   &FINDER(&opener), true, &out, &size),
+						   &FINDER(&opener), &only_symbols, &out, &size),
 				 -EBADMSG);
 	assert_null(out);
 }
@@ -425,7 +506,7 @@ test_mutated_profiles(void **state)
 			random = random * 1664525 + 1013904223;
 			copy[(random >> 8) % cut] = (uint8_t)(random >> 2);
 		}
-		error = symbolize_profile(copy, cut, &FINDER(&opener), true, &out, &out_size);
+		error = symbolize_profile(copy, cut, &FINDER(&opener), &only_symbols, &out, &out_size);
 		if (error) {
 			assert_true(error == -EBADMSG || error == -ENOMEM);
 			rejected++;
@@ -448,15 +529,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_nm),
-		cmocka_unit_test(test_files_that_cannot_be_had),
-		cmocka_unit_test(test_replaced_file),
-		cmocka_unit_test(test_files_are_opened_once),
-		cmocka_unit_test(test_vdso),
-		cmocka_unit_test(test_idempotent),
-		cmocka_unit_test(test_descriptors),
-		cmocka_unit_test(test_not_a_profile),
-		cmocka_unit_test(test_mutated_profiles),
+		cmocka_unit_test(test_against_nm),    cmocka_unit_test(test_files_that_cannot_be_had),
+		cmocka_unit_test(test_replaced_file), cmocka_unit_test(test_files_are_opened_once),
+		cmocka_unit_test(test_vdso),          cmocka_unit_test(test_idempotent),
+		cmocka_unit_test(test_descriptors),   cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_not_a_profile), cmocka_unit_test(test_mutated_profiles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

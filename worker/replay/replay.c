@@ -79,6 +79,7 @@ write_unnamed(struct collector *collector, const struct recording *recording, in
 static int
 symbolise(int unnamed, struct replay_files *files)
 {
+	const struct symbolize_options options = {.inlined_functions = true};
 	const struct file_finder finder = {replay_files_open_module, replay_files_open_debug, files};
 	uint8_t *in = NULL, *out = NULL;
 	size_t in_size, out_size;
@@ -88,8 +89,7 @@ symbolise(int unnamed, struct replay_files *files)
 	if (result == 0 && fd < 0)
 		result = -errno;
 	if (result == 0)
-		result = symbolize_profile(in, in_size, &finder, /* inlined_functions= */ true, &out,
-					   &out_size);
+		result = symbolize_profile(in, in_size, &finder, &options, &out, &out_size);
 	if (result == 0)
 		result = memory_file_write(fd, out, out_size);
 	free(in);

@@ -6,6 +6,7 @@
 #include "worker/base/harden.h"
 #include "worker/base/memory_file.h"
 #include "worker/base/seal.h"
+#include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/symbolize.h"
 
 #include <errno.h>
@@ -13,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#define CACHE_BYTES_MAX ((size_t)16 << 20) /* some 60,000 addresses of C++ */
 
 /* One question, one answer: a descriptor, or -errno. */
 static int
@@ -61,7 +64,7 @@ static const struct file_finder supervisor = {.open_module = open_module, .open_
 
 /* The sealed memfd of the symbolised profile, or -errno. */
 static int
-symbolise(int profile, bool inlined_functions)
+symbolise(int profile, const struct symbolize_options *options)
 {
 	uint8_t *in = NULL, *out = NULL;
 	size_t in_size = 0, out_size = 0;
@@ -70,7 +73,7 @@ symbolise(int profile, bool inlined_functions)
 	if (result == 0)
 		result = memory_file_read(profile, &in, &in_size);
 	if (result == 0)
-		result = symbolize_profile(in, in_size, &supervisor, inlined_functions, &out, &out_size);
+		result = symbolize_profile(in, in_size, &supervisor, options, &out, &out_size);
 	OWNED_FD fd = result < 0 ? -1 : memfd_create("ddprof-symbolised", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (result == 0 && fd < 0)
 		result = -errno;
@@ -87,6 +90,8 @@ static int
 serve(void)
 {
 	static struct message message;
+	/* The option is the session's: what was kept was made with the same one. */
+	struct symbolize_options options = {.cache = name_cache_new(CACHE_BYTES_MAX)};
 
 	for (;;) {
 		int result = channel_receive(FD_CONTROL, &message, -1);
@@ -97,7 +102,8 @@ serve(void)
 		if (!head)
 			return -EBADMSG;
 		OWNED_FD profile = message_take_fd(&message, 0);
-		OWNED_FD symbolised = symbolise(profile, head->inlined_functions);
+		options.inlined_functions = head->inlined_functions;
+		OWNED_FD symbolised = symbolise(profile, &options);
 		if (symbolised < 0)
 			return symbolised; /* the supervisor exports the profile without names */
 		result = channel_send(FD_CONTROL, MESSAGE_PROFILE, NULL, 0, &symbolised, 1);

@@ -12,7 +12,9 @@
 #include "worker/profile/string_table.h"
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
+#include "worker/symbolize/inline_chain.h"
 #include "worker/symbolize/module_names.h"
+#include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/source_batch.h"
 #include "worker/symbolize/symbols.h"
 
@@ -34,7 +36,7 @@ typedef Perftools__Profiles__Line Line;
 
 /* DWARF, for all files of a profile: seconds of CPU time, in a role that has a minute; and what may be
  * inflated of one file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB. */
-#define DEBUG_WORK_MAX ((uint64_t)4 << 30)
+#define DEBUG_WORK_MAX ((uint64_t)2 << 30)
 #define DEBUG_INFLATED_MAX ((size_t)160 << 20)
 
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
@@ -56,9 +58,18 @@ struct function_record {
 	uint32_t name, filename; /* in job.strings */
 };
 
+/* What is known of an address, and so can be said of its mapping. */
+enum {
+	KNOWN_FUNCTION = 1,
+	KNOWN_INLINE_FRAMES = 2,
+	KNOWN_FILE = 4,
+	KNOWN_LINE = 8,
+};
+
 /* What the locations of one file are named after. */
 struct name_sources {
-	const char *base;           /* of the path */
+	const char *path, *base, *build_id;
+	bool is_kept;               /* what is found out goes to the cache */
 	struct module_names *names; /* NULL: the file cannot be had */
 	struct source_batch debug;
 	const char *last_symbol; /* neighbouring locations mostly share their function */
@@ -77,7 +88,7 @@ struct job {
 	struct string_table strings;   /* new ones; in the profile they follow the old ones */
 	struct record_table functions; /* new ones, likewise */
 	uint64_t first_function_id;
-	bool is_debug_info_wanted;
+	const struct symbolize_options *options;
 	struct debug_budget debug_budget;
 	unsigned over_budget; /* files */
 };
@@ -237,40 +248,91 @@ intern_function(struct job *job, struct name_sources *sources, const Location *l
 
 /* Fills one line in; the function gets a number if it is the first of its name and file. */
 static int
-set_line(struct job *job, const struct name_sources *sources, uint32_t name, const struct source_frame *frame,
-	 Line *line)
+set_line(struct job *job, uint32_t name, const char *file, uint32_t number, Line *line)
 {
 	struct function_record function = {.name = name};
-	char path[PATH_SIZE];
-	uint32_t number;
-	int error;
-
-	if (frame->file)
-		text_escape(path, sizeof(path), frame->file, strlen(frame->file));
-	error = string_table_put(&job->strings, &job->budget, frame->file ? path : sources->base,
-				 &function.filename);
+	uint32_t function_number;
+	int error = string_table_put(&job->strings, &job->budget, file, &function.filename);
 
 	if (!error)
-		error = record_table_put(&job->functions, &job->budget, &function, &number);
+		error = record_table_put(&job->functions, &job->budget, &function, &function_number);
 	if (error)
 		return error;
 	perftools__profiles__line__init(line);
-	line->function_id = job->first_function_id + number;
-	line->line = frame->line;
+	line->function_id = job->first_function_id + function_number;
+	line->line = number;
+	return 0;
+}
+
+static int
+set_source_line(struct job *job, const struct name_sources *sources, uint32_t name,
+		const struct source_frame *frame, Line *line)
+{
+	char path[PATH_SIZE];
+
+	if (!frame->file)
+		return set_line(job, name, sources->base, frame->line, line);
+	text_escape(path, sizeof(path), frame->file, strlen(frame->file));
+	return set_line(job, name, path, frame->line, line);
+}
+
+static int
+make_lines(struct job *job, Location *location, size_t count)
+{
+	Line *lines = arena_allocate_array(&job->arena, count, sizeof(*lines));
+
+	location->line = arena_allocate_array(&job->arena, count, sizeof(*location->line));
+	if (!lines || !location->line)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++)
+		location->line[i] = &lines[i];
+	location->n_line = count;
 	return 0;
 }
 
 static void
-tell_mapping(Mapping *mapping, const struct name_sources *sources, const Location *location,
+tell_mapping(Mapping *mapping, unsigned knowledge)
+{
+	mapping->has_functions |= (knowledge & KNOWN_FUNCTION) != 0;
+	mapping->has_inline_frames |= (knowledge & KNOWN_INLINE_FRAMES) != 0;
+	mapping->has_filenames |= (knowledge & KNOWN_FILE) != 0;
+	mapping->has_line_numbers |= (knowledge & KNOWN_LINE) != 0;
+}
+
+static unsigned
+knowledge_of(const struct name_sources *sources, const Location *location,
 	     const struct source_location *source)
 {
-	if (source || (sources->names && module_names_find(sources->names, location->address)))
-		mapping->has_functions = true;
-	if (!source)
+	unsigned knowledge = source ? KNOWN_INLINE_FRAMES : 0;
+
+	if (source ? source->frames[0].function != NULL || source->count > 1 : false)
+		knowledge |= KNOWN_FUNCTION;
+	if (sources->names && module_names_find(sources->names, location->address))
+		knowledge |= KNOWN_FUNCTION;
+	if (source && source->frames[0].file)
+		knowledge |= KNOWN_FILE;
+	if (source && source->frames[0].line)
+		knowledge |= KNOWN_LINE;
+	return knowledge;
+}
+
+static void
+keep_names(struct job *job, const struct name_sources *sources, const Location *location, unsigned knowledge)
+{
+	struct source_frame frames[CHAIN_DEPTH_MAX];
+	struct cached_names names = {.frames = frames, .count = location->n_line, .knowledge = knowledge};
+
+	if (!sources->is_kept || location->n_line > CHAIN_DEPTH_MAX)
 		return;
-	mapping->has_inline_frames = true;
-	mapping->has_filenames |= source->frames[0].file != NULL;
-	mapping->has_line_numbers |= source->frames[0].line != 0;
+	for (size_t i = 0; i < location->n_line; i++) {
+		const struct function_record *function = record_table_at(
+			&job->functions, (uint32_t)(location->line[i]->function_id - job->first_function_id));
+
+		frames[i] = (struct source_frame){.function = string_table_at(&job->strings, function->name),
+						  .file = string_table_at(&job->strings, function->filename),
+						  .line = (uint32_t)location->line[i]->line};
+	}
+	name_cache_put(job->options->cache, sources->path, sources->build_id, location->address, &names);
 }
 
 static int
@@ -279,12 +341,9 @@ name_location(struct job *job, struct name_sources *sources, Location *location,
 	static const struct source_frame unknown;
 	const struct source_location *source = source_batch_at(&sources->debug, location->address);
 	size_t count = source ? source->count : 1;
-	Line *lines = arena_allocate_array(&job->arena, count, sizeof(*lines));
-	Line **list = arena_allocate_array(&job->arena, count, sizeof(*list));
-	int error = 0;
+	unsigned knowledge = knowledge_of(sources, location, source);
+	int error = make_lines(job, location, count);
 
-	if (!lines || !list)
-		return -ENOMEM;
 	for (size_t i = 0; i < count && !error; i++) {
 		const struct source_frame *frame = source ? &source->frames[i] : &unknown;
 		uint32_t name;
@@ -294,13 +353,58 @@ name_location(struct job *job, struct name_sources *sources, Location *location,
 		else
 			error = intern_symbol(job, frame->function ? frame->function : "[inlined]", &name);
 		if (!error)
-			error = set_line(job, sources, name, frame, &lines[i]);
-		list[i] = &lines[i];
+			error = set_source_line(job, sources, name, frame, location->line[i]);
 	}
-	location->line = list;
-	location->n_line = error ? 0 : count;
-	tell_mapping(mapping, sources, location, source);
+	if (error)
+		return error;
+	tell_mapping(mapping, knowledge);
+	keep_names(job, sources, location, knowledge);
+	return 0;
+}
+
+/* As an earlier profile had it. 0; -ENOENT: it did not have it. */
+static int
+name_location_again(struct job *job, const struct name_sources *sources, Location *location, Mapping *mapping)
+{
+	struct cached_names names;
+	int error;
+
+	if (!name_cache_find(job->options->cache, sources->path, sources->build_id, location->address,
+			     &names))
+		return -ENOENT;
+	error = make_lines(job, location, names.count);
+	for (size_t i = 0; i < names.count && !error; i++) {
+		uint32_t name;
+
+		error = string_table_put(&job->strings, &job->budget, names.frames[i].function, &name);
+		if (!error)
+			error = set_line(job, name, names.frames[i].file, names.frames[i].line,
+					 location->line[i]);
+	}
+	if (!error)
+		tell_mapping(mapping, names.knowledge);
 	return error;
+}
+
+/* Takes what is named out of the file's chain. */
+static int
+name_known_locations(struct job *job, struct file_record *file, const struct name_sources *sources)
+{
+	uint32_t *link = &file->first_location;
+
+	while (*link != END_OF_CHAIN) {
+		uint32_t number = *link;
+		int error = name_location_again(job, sources, job->profile->location[number],
+						job->profile->mapping[job->mapping_of_location[number]]);
+
+		if (error && error != -ENOENT)
+			return error;
+		if (error)
+			link = &job->next_location[number];
+		else
+			*link = job->next_location[number];
+	}
+	return 0;
 }
 
 /* By the file itself, whose identity was checked, or by its debug file. */
@@ -327,16 +431,34 @@ find_sources(struct job *job, const struct file_record *file, int fd, const stru
 }
 
 static int
-name_file(struct job *job, const struct file_record *file)
+open_sources(struct job *job, const struct file_record *file, struct name_sources *sources, int *fd)
 {
-	const char *path = pprof_string(job->profile, file->path);
-	struct name_sources sources = {.base = pprof_basename(path)};
+	unsigned over_budget = job->over_budget;
+	int error = 0;
+
+	sources->names = open_names(job, sources->path, sources->build_id, fd);
+	if (*fd >= 0 && sources->names && job->options->inlined_functions)
+		error = find_sources(job, file, *fd, sources->names, &sources->debug);
+	/* What could not be had, or not in full, may be had the next time. */
+	sources->is_kept = job->options->cache && sources->build_id[0] && sources->names &&
+			   job->over_budget == over_budget;
+	return error;
+}
+
+static int
+name_file(struct job *job, struct file_record *file)
+{
+	struct name_sources sources = {.path = pprof_string(job->profile, file->path),
+				       .build_id = pprof_string(job->profile, file->build_id)};
 	OWNED_FD fd = -1;
 	int error = 0;
 
-	sources.names = open_names(job, path, pprof_string(job->profile, file->build_id), &fd);
-	if (fd >= 0 && sources.names && job->is_debug_info_wanted)
-		error = find_sources(job, file, fd, sources.names, &sources.debug);
+	sources.base = pprof_basename(sources.path);
+	if (job->options->cache && sources.build_id[0])
+		error = name_known_locations(job, file, &sources);
+	if (error || file->first_location == END_OF_CHAIN)
+		return error;
+	error = open_sources(job, file, &sources, &fd);
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i])
 		error = name_location(job, &sources, job->profile->location[i],
 				      job->profile->mapping[job->mapping_of_location[i]]);
@@ -487,15 +609,15 @@ finish(struct job *job)
 }
 
 int
-symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder, bool inlined_functions,
-		  uint8_t **ret_out, size_t *ret_size)
+symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder,
+		  const struct symbolize_options *options, uint8_t **ret_out, size_t *ret_size)
 {
 	struct job job = {
 		.finder = finder,
 		.arena.limit = DECODED_BYTES_MAX,
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
-		.is_debug_info_wanted = inlined_functions,
+		.options = options,
 		.debug_budget = {.work_left = DEBUG_WORK_MAX, .inflated_left = DEBUG_INFLATED_MAX},
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);

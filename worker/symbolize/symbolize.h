@@ -11,7 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* With `inlined_functions`, DWARF is read. `in` is one uncompressed pprof message. *ret_out is malloc'ed. 0,
- * -EBADMSG (not a pprof), -ENOMEM. */
+struct name_cache;
+
+struct symbolize_options {
+	bool inlined_functions;   /* DWARF is read */
+	struct name_cache *cache; /* from profile to profile, of the same options; NULL: none */
+};
+
+/* `in` is one uncompressed pprof message. *ret_out is malloc'ed. 0, -EBADMSG (not a pprof), -ENOMEM. */
 int symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *finder,
-		      bool inlined_functions, uint8_t **ret_out, size_t *ret_size);
+		      const struct symbolize_options *options, uint8_t **ret_out, size_t *ret_size);
