@@ -584,18 +584,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PROCESS_TEST(test_against_the_model),
-		PROCESS_TEST(test_restarted_from_a_compacted_journal),
-		PROCESS_TEST(test_leader_exits_first),
-		PROCESS_TEST(test_exit_of_the_unknown),
-		PROCESS_TEST(test_pid_reuse),
-		PROCESS_TEST(test_space_changes_with_mappings),
-		PROCESS_TEST(test_executable),
-		PROCESS_TEST(test_ignored),
-		PROCESS_TEST(test_limit_of_processes),
-		PROCESS_TEST(test_limit_of_mappings),
-		PROCESS_TEST(test_limit_of_threads),
-		PROCESS_TEST(test_limit_of_files),
+		PROCESS_TEST(test_against_the_model),  PROCESS_TEST(test_restarted_from_a_compacted_journal),
+		PROCESS_TEST(test_leader_exits_first), PROCESS_TEST(test_exit_of_the_unknown),
+		PROCESS_TEST(test_pid_reuse),          PROCESS_TEST(test_space_changes_with_mappings),
+		PROCESS_TEST(test_executable),         PROCESS_TEST(test_ignored),
+		PROCESS_TEST(test_limit_of_processes), PROCESS_TEST(test_limit_of_mappings),
+		PROCESS_TEST(test_limit_of_threads),   PROCESS_TEST(test_limit_of_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
