@@ -19,6 +19,7 @@ sys.dont_write_bytecode = True
 import interruptions
 import launch_delay
 import levels
+import memory
 import perf_tool
 import processes
 import profile_comments
@@ -33,7 +34,7 @@ import ways
 
 SECTIONS = {"launch": launch_delay.bench, "interruptions": interruptions.bench, "levels": levels.bench, "slow": slow_down.bench,
             "filter": target_filter.bench, "ways": ways.bench, "scaling": scaling.bench, "programs": programs.bench,
-            "unwind": unwind_engines.bench, "symbolize": symbolizers.bench}
+            "memory": memory.bench, "unwind": unwind_engines.bench, "symbolize": symbolizers.bench}
 
 
 class Setup:
