@@ -50,7 +50,7 @@ class Accuracy(unittest.TestCase):
         self.used_ns, self.in_kernel_ns = after[0] - before[0], after[1] - before[1]
         self.assertEqual(list(support.wait_for_adopted().values()), [0])
         self.assertEqual(session.status, 0)
-        lines = [line for line in support.read_text(log).splitlines() 
+        lines = [line for line in support.read_text(log).splitlines()
                  if " that ended in /" not in line and ": sampling: " not in line]
         self.assertEqual(len(lines), 2, support.read_text(log))  # the closing lines, no trouble
         self.assertRegex(lines[0], r"stacks ended: root:\d+")
@@ -105,17 +105,10 @@ class Accuracy(unittest.TestCase):
         self.assertGreaterEqual(complete, 99)
 
     def test_split_at_a_higher_frequency(self):
+        """Shallow stacks: sampling goes to a smaller copy after some hundred samples, and what is counted stays whole."""
         profile = self.measure([target("split"), "3"], ["--event", "sCPU freq=999"]).profile()
         self.assertEqual(profile.message.period, 1000000000 // 999)
         self.assertLessEqual(abs(support.share_of(profile.samples, support.has_function(r"^one_third")) - 100 / 3), 3)
-        self.assertGreater(profile.ledger("samples"), 2500)
-        self.check_root(profile)
-        self.check_cpu_time(profile)
-        self.check_ledger(profile)
-
-    def test_across_levels(self):
-        """Shallow stacks: sampling goes to a smaller copy after some hundred samples, and what is counted stays whole."""
-        profile = self.measure([target("split"), "3"], ["--event", "sCPU freq=999"]).profile()
         self.assertGreater(profile.ledger("level.normal"), 100)
         self.assertGreater(profile.ledger("level.small"), 1000)
         self.check_root(profile)
