@@ -8,10 +8,10 @@ import processes
 from statistics_table import Table, mib
 from unwind_engines import record
 
-FREQUENCY = 999
+FREQUENCY = 99  # a usual one; at more, most of the memory is the profile's
 PROCESSES, EACH = 50, 12
 MODULES = PROCESSES * EACH // 2
-FUNCTIONS = 400  # per module: a small library's unwind tables
+FUNCTIONS = 100  # per module: a small library's unwind tables
 
 LARGE_FUNCTIONS, LARGE_FUNCTION_BYTES = 1000000, 300
 
@@ -33,7 +33,7 @@ def build_modules(setup):
 def many_modules(setup):
     build_modules(setup)
     watch = processes.MemoryWatch()
-    rounds = str(3000 if setup.quick else 30000)
+    rounds = str(1000 if setup.quick else 20000)
     run = processes.run(setup.launch([setup.program("many_modules"), setup.scratch, str(PROCESSES), str(EACH), rounds],
                                      FREQUENCY), setup.log, watch)
     if run.status != 0:

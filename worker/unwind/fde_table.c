@@ -1,5 +1,5 @@
-/* The linker's table is searched in two steps, so that a first lookup in a 150 MB library reads a handful
- * of blocks and the following ones read one 512-byte chunk:
+/* The linker's table is searched in two steps, so that a first lookup in a 300 MB program reads three or four
+ * blocks and the following ones read one 512-byte chunk:
  *
  *   chunk_first   [ 0 | 64 | 128 | ... ]    read when first compared, then kept: 4 bytes per 64 FDEs
  *                         |
@@ -18,6 +18,7 @@
 
 enum {
 	CHUNK_ENTRIES = 64,
+	GUESSES_MAX = 4,                               /* interpolated comparisons of one search */
 	TABLE_ENCODING = POINTER_DATA_RELATIVE | 0x0b, /* sdata4: the only sortable form linkers write */
 	HEADER_MAX = 4 + 2 * 10,
 	COUNT_MAX = 1 << 24,
@@ -74,11 +75,9 @@ chunk_count(const struct fde_table *table)
 static int
 use_sorted(struct fde_table *table)
 {
-	table->chunk_first = malloc(chunk_count(table) * sizeof(*table->chunk_first));
+	table->chunk_first = calloc(chunk_count(table), sizeof(*table->chunk_first));
 	if (!table->chunk_first)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < chunk_count(table); i++)
-		table->chunk_first[i] = INT32_MIN;
 	table->source = FDES_SORTED;
 	return 0;
 }
@@ -224,33 +223,63 @@ chunk_first(struct fde_table *table, struct elf_image *image, uint32_t chunk, in
 	uint64_t at = table->entries + (uint64_t)chunk * CHUNK_ENTRIES * sizeof(struct sorted_entry);
 	int error = 0;
 
-	if (table->chunk_first[chunk] == INT32_MIN)
+	if (table->chunk_first[chunk] == 0)
 		error = elf_image_read_address(image, at, &table->chunk_first[chunk], sizeof(int32_t));
 	*ret_first = table->chunk_first[chunk];
 	return error;
 }
 
+/* What is known while a chunk is searched: chunks before `low` start at or before the code, chunks from
+ * `high` on behind it. */
+struct chunk_search {
+	int64_t code;
+	uint32_t low, high;
+	int64_t before, behind; /* where chunk low - 1 and chunk high start */
+	unsigned guesses;
+};
+
+/* Both ends, then where the code would be if functions were of one size: in large files that is nearly right,
+ * and each comparison may be a block to read. Where it is not, halves, soon. */
+static uint32_t
+next_probe(struct chunk_search *search, uint32_t chunks)
+{
+	uint32_t span = search->high - search->low;
+	uint64_t guess;
+
+	if (search->low == 0)
+		return 0;
+	if (search->high == chunks)
+		return chunks - 1;
+	if (search->guesses++ >= GUESSES_MAX)
+		return search->low + span / 2;
+	guess = (uint64_t)(search->code - search->before) * (span + 1) /
+		(uint64_t)(search->behind - search->before);
+	return guess <= 1 ? search->low : guess > span ? search->high - 1 : search->low + (uint32_t)guess - 1;
+}
+
 static int
 find_chunk(struct fde_table *table, struct elf_image *image, int32_t code, uint32_t *ret_chunk)
 {
-	uint32_t low = 0, high = chunk_count(table);
+	struct chunk_search search = {.code = code, .high = chunk_count(table)};
 
-	/* chunks before `low` start at or before the code, chunks from `high` on start behind it */
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
+	while (search.low < search.high) {
+		uint32_t probe = next_probe(&search, chunk_count(table));
 		int32_t first;
-		int error = chunk_first(table, image, middle, &first);
+		int error = chunk_first(table, image, probe, &first);
 
 		if (error)
 			return error;
-		if (first <= code)
-			low = middle + 1;
-		else
-			high = middle;
+		if (first <= code) {
+			search.low = probe + 1;
+			search.before = first;
+		} else {
+			search.high = probe;
+			search.behind = first;
+		}
 	}
-	if (low == 0)
+	if (search.low == 0)
 		return -ENOENT;
-	*ret_chunk = low - 1;
+	*ret_chunk = search.low - 1;
 	return 0;
 }
 

@@ -23,7 +23,7 @@ struct fde_table {
 	uint64_t base;    /* FDES_SORTED: entries are relative to the header; FDES_INDEXED: to .eh_frame */
 	uint64_t entries; /* FDES_SORTED: ELF address of the table */
 	uint32_t count;
-	int32_t *chunk_first; /* FDES_SORTED: first address of every chunk, INT32_MIN until read */
+	int32_t *chunk_first; /* FDES_SORTED: first address of every chunk, 0 until read (the table's own) */
 	uint64_t *index;      /* FDES_INDEXED: code offset << 32 | FDE offset, ascending */
 	uint64_t code_base;   /* FDES_INDEXED: what code offsets count from */
 };
