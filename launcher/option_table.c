@@ -77,8 +77,8 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.name = "unwind", .variable = "DD_PROFILING_UNWIND", .placeholder = "METHOD",
 		.default_text = "auto",
 		.help = "How callers are found: 'dwarf' by the programs' unwinding tables in a copy of the stack; 'fp' by the "
-			"kernel, which follows frame pointers and costs less, and is wrong about code without them; 'auto' by "
-			"what the first samples show.",
+			"kernel, which follows frame pointers: stacks through code without them are incomplete; 'auto' by what "
+			"the first samples show.",
 		.accepts = "auto, dwarf or fp",
 		.kind = OPTION_KIND_METHOD, .offset = VALUE(options.unwind),
 	},

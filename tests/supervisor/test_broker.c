@@ -575,7 +575,8 @@ test_debug_path_tricks(void **state)
 	memset(request.module.build_id, '0', sizeof(request.module.build_id));
 	assert_int_equal(broker_open_debug(broker, &request, &found_at), -EINVAL);
 	assert_int_equal(open_debug("/secret", DEBUG_BY_LINK, "secret"), -ENOENT);
-	assert_int_equal(open_debug("", DEBUG_BY_LINK, "secret"), -ENOENT);
+	assert_int_equal(open_debug("", DEBUG_BY_LINK, "secret"), -EINVAL);
+	assert_int_equal(open_debug("svc", DEBUG_BY_LINK, "secret"), -EINVAL); /* beside it: where? */
 	assert_int_equal(count_descriptors(), before);
 }
 

@@ -21,7 +21,8 @@ debug_request_is_sane(const struct open_debug *request)
 {
 	if (!memchr(request->module.path, 0, sizeof(request->module.path)) ||
 	    !memchr(request->module.build_id, 0, sizeof(request->module.build_id)) ||
-	    !memchr(request->name, 0, sizeof(request->name)) || request->way >= DEBUG_WAYS)
+	    !memchr(request->name, 0, sizeof(request->name)) || request->way >= DEBUG_WAYS ||
+	    request->module.path[0] != '/')
 		return false;
 	const char *name = request->name;
 	size_t length = strlen(name);
