@@ -37,7 +37,9 @@ enum fixed_fd {
 	FD_HANDOVER = 4, /* supervisor */
 	FD_CONTROL = 3,  /* roles */
 	FD_BROKER = 4,   /* unwinder, symbolizer */
-	FD_OUTPUT = 4,   /* exporter: the folder profiles are written to */
+	FD_OUTPUT = 4,   /* exporter: the folder profiles are written to, if there is one */
+	FD_SPOOL = 5,    /* exporter: the folder where profiles wait for a destination, if there is one */
+	FD_PREFIX = 6,   /* exporter: the folder of --debug_pprof_prefix, if there is one */
 };
 
 /* argv[2] of every process of the worker: room for what its sandbox got (worker/base/harden.h). */
@@ -74,10 +76,13 @@ struct message_head {
 
 /* Which of the launcher's descriptors come with LAUNCH and SETUP, in this order. */
 enum launch_fd {
-	LAUNCH_FD_CONFIG, /* sealed memfd holding one struct worker_config */
-	LAUNCH_FD_OUTPUT, /* directory */
-	LAUNCH_FD_LOG,    /* terminal, regular file, or connected syslog socket */
-	LAUNCH_FD_WAIT,   /* --wait: our end of the wait channel */
+	LAUNCH_FD_CONFIG,   /* sealed memfd holding one struct worker_config */
+	LAUNCH_FD_OUTPUT,   /* directory */
+	LAUNCH_FD_LOG,      /* terminal, regular file, or connected syslog socket */
+	LAUNCH_FD_WAIT,     /* --wait: our end of the wait channel */
+	LAUNCH_FD_DELIVERY, /* sealed memfd of ipc/delivery.h: for the exporter's eyes only */
+	LAUNCH_FD_SPOOL,    /* --spool: directory */
+	LAUNCH_FD_PREFIX,   /* --debug_pprof_prefix: its directory */
 	LAUNCH_FD_COUNT,
 };
 
