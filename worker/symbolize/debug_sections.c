@@ -52,13 +52,7 @@ static const struct {
 bool
 debug_sections_charge(struct debug_sections *sections, uint64_t amount)
 {
-	if (amount > sections->budget->work_left) {
-		sections->budget->work_left = 0;
-		sections->budget->is_exceeded = true;
-		return false;
-	}
-	sections->budget->work_left -= amount;
-	return true;
+	return debug_budget_charge(sections->budget, amount);
 }
 
 static bool

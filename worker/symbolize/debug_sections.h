@@ -36,6 +36,17 @@ struct debug_budget {
 	bool is_exceeded;     /* something was left out */
 };
 
+/* Takes `amount` of work out of the budget; false: there is not so much left. */
+static inline bool
+debug_budget_charge(struct debug_budget *budget, uint64_t amount)
+{
+	bool is_paid = amount <= budget->work_left;
+
+	budget->work_left = is_paid ? budget->work_left - amount : 0;
+	budget->is_exceeded |= !is_paid;
+	return is_paid;
+}
+
 struct debug_sections;
 
 /* The descriptor is borrowed, as is the budget. 0; -ENOENT: no .debug_info; -EBADMSG; -ENOMEM. */
@@ -63,5 +74,5 @@ const char *debug_section_string(struct debug_sections *sections, enum debug_sec
 				 uint64_t offset);
 #define DEBUG_STRING_MAX 16384
 
-/* Takes `amount` of work out of the budget; false: there is not so much left. */
+/* debug_budget_charge() of their budget. */
 bool debug_sections_charge(struct debug_sections *sections, uint64_t amount);

@@ -426,6 +426,8 @@ find_sources(struct job *job, const struct file_record *file, int fd, const stru
 		addresses[count++] = job->profile->location[i]->address;
 	job->debug_budget.is_exceeded = false;
 	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
+	if (module_names_go(names))
+		source_batch_add_go(ret, module_names_go(names), &job->debug_budget);
 	job->over_budget += job->debug_budget.is_exceeded;
 	return 0;
 }
