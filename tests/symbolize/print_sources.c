@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,8 @@ main(int argc, char **argv)
 {
 	static const struct file_finder finder = {.open_debug = open_debug};
 	static const struct source_location unknown;
-	struct debug_budget budget = {.work_left = UINT64_MAX, .inflated_left = SIZE_MAX};
+	struct debug_budget budget = {
+		.work_left = UINT64_MAX, .inflated_left = SIZE_MAX, .files_left = UINT_MAX};
 	struct source_batch batch;
 	struct module_names *names;
 	struct elf_source *source;

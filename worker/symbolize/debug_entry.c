@@ -230,6 +230,13 @@ attribute_of(uint64_t name)
 		return ENTRY_ADDRESSES;
 	case DW_AT_rnglists_base:
 		return ENTRY_RANGE_LISTS;
+	case DW_AT_GNU_ranges_base:
+		return ENTRY_RANGES_BASE;
+	case DW_AT_dwo_name:
+	case DW_AT_GNU_dwo_name:
+		return ENTRY_SPLIT_NAME;
+	case DW_AT_GNU_dwo_id:
+		return ENTRY_SPLIT_ID;
 	default:
 		return ENTRY_OTHER;
 	}

@@ -53,6 +53,9 @@ enum entry_attribute {
 	ENTRY_STRING_OFFSETS,
 	ENTRY_ADDRESSES,
 	ENTRY_RANGE_LISTS,
+	ENTRY_RANGES_BASE, /* of a unit that was split in DWARF 4 */
+	ENTRY_SPLIT_NAME,  /* DW_AT_dwo_name */
+	ENTRY_SPLIT_ID,    /* of DWARF 4 */
 	ENTRY_ATTRIBUTES,
 	ENTRY_OTHER = ENTRY_ATTRIBUTES
 };

@@ -21,6 +21,7 @@ enum debug_section {
 	DEBUG_ADDR,
 	DEBUG_RANGES,
 	DEBUG_RNGLISTS,
+	DEBUG_UNIT_INDEX, /* of a package of split units: which piece of each section belongs to which unit */
 	DEBUG_SECTIONS
 };
 
@@ -33,6 +34,8 @@ enum debug_section {
 struct debug_budget {
 	uint64_t work_left;
 	size_t inflated_left; /* memory; given back when the sections are closed */
+	unsigned files_left;  /* of split units, that may be asked for: each costs whoever opens them some 50
+				 µs */
 	bool is_exceeded;     /* something was left out */
 };
 
@@ -51,6 +54,10 @@ struct debug_sections;
 
 /* The descriptor is borrowed, as is the budget. 0; -ENOENT: no .debug_info; -EBADMSG; -ENOMEM. */
 int debug_sections_open(int fd, struct debug_budget *budget, struct debug_sections **ret);
+/* The same of a file of split units (.dwo, .dwp), whose sections have names of their own. Addresses, and what
+ * the linker had to see of the rest, are in the file with the skeletons, which is borrowed. */
+int debug_sections_open_split(int fd, struct debug_budget *budget, struct debug_sections *skeletons,
+			      struct debug_sections **ret);
 void debug_sections_close(struct debug_sections *sections);
 
 /* The file whose strings and entries this one shares with others (dwz); borrowed, NULL: none. */

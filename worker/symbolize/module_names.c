@@ -19,7 +19,8 @@ struct module_names {
 	struct elf_source *module;
 	uint8_t *mini; /* inflated; the first table's names are in it */
 	struct symbols *table[TABLES];
-	struct go_pclntab *go; /* asked first: the tables say "runtime.memmove.abi0", and have the C functions */
+	struct go_pclntab
+		*go; /* asked first: the tables say "runtime.memmove.abi0", and have the C functions */
 };
 
 /* Takes the source. An error costs this source of names. */

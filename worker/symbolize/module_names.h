@@ -1,6 +1,7 @@
 #pragma once
-/* All names of one ELF file's functions: Go's own table, its .symtab, else that of its debug file, else MiniDebugInfo, else
- * what .dynsym covers. An answer is a symbol that covers the address, of the file that was mapped. */
+/* All names of one ELF file's functions: Go's own table, its .symtab, else that of its debug file, else
+ * MiniDebugInfo, else what .dynsym covers. An answer is a symbol that covers the address, of the file that
+ * was mapped. */
 
 #include "worker/symbolize/module_files.h"
 

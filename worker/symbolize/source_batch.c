@@ -63,10 +63,9 @@ start_batch(struct source_batch *batch, uint64_t *addresses, size_t count)
 static int
 open_info(int fd, const struct module_files *files, struct debug_budget *budget, struct debug_info **ret)
 {
-	int error =
-		files->debug_fd >= 0 ? debug_info_open(files->debug_fd, files->alt_fd, budget, ret) : -ENOENT;
+	int error = files->debug_fd >= 0 ? debug_info_open(files->debug_fd, files, budget, ret) : -ENOENT;
 
-	return error ? debug_info_open(fd, files->alt_fd, budget, ret) : 0;
+	return error ? debug_info_open(fd, files, budget, ret) : 0;
 }
 
 void
