@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 enum {
+	MISSING_MAX = 16, /* before the first one is found: then they are all somewhere else */
 	INDEX_HEADER = 16,
 	COLUMNS_MAX = 16,
 	PROBES_MAX = 64, /* of a table that is at most two thirds full */
@@ -174,16 +175,22 @@ open_by_path(struct split_files *files, const struct debug_unit *skeleton, struc
 	char path[DEBUG_NAME_MAX];
 	uint32_t place = 0;
 
+	if (files->found == 0 && files->missing == MISSING_MAX)
+		return false;
 	if (!read_path(files, skeleton, path, sizeof(path)))
 		return false;
 	while (files->budget->files_left > 0) {
 		int fd = module_files_open_unit(files->files, path, &place);
 
 		files->budget->files_left--;
-		if (fd < 0)
+		if (fd < 0) {
+			files->missing++;
 			return false;
-		if (open_file(files, fd, ret) && find_half(ret, skeleton->split_id))
+		}
+		if (open_file(files, fd, ret) && find_half(ret, skeleton->split_id)) {
+			files->found++;
 			return true;
+		}
 		split_unit_close(ret);
 	}
 	files->budget->is_exceeded = true;

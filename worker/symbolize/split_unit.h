@@ -14,6 +14,7 @@ struct split_files {
 	struct debug_sections *package; /* NULL: none, or it was not looked for yet */
 	int package_fd;
 	bool is_package_known;
+	unsigned found, missing; /* units' own files */
 };
 
 void split_files_init(struct split_files *files, const struct module_files *module,
