@@ -324,14 +324,26 @@ make_room_for_code(struct abbreviations *table, uint64_t code)
 	return 0;
 }
 
+/* The attributes of one that nobody wants: compilers put a unit's own abbreviation last of hundreds. */
+static bool
+skip_attributes(struct cursor *in)
+{
+	for (;;) {
+		uint64_t name = cursor_uleb128(in), form = cursor_uleb128(in);
+
+		if (form == DW_FORM_implicit_const)
+			(void)cursor_sleb128(in);
+		if (in->failed || (name == 0 && form == 0))
+			return !in->failed;
+	}
+}
+
 /* Until the code 0 that ends a table, or the one that is wanted. */
 static int
 read_table(struct cursor *in, uint64_t only_code, struct abbreviations *table)
 {
-	uint64_t last = 0;
-
 	for (;;) {
-		uint64_t code = last && last == only_code ? 0 : cursor_uleb128(in);
+		uint64_t code = cursor_uleb128(in);
 		struct abbreviation abbreviation = {0};
 		uint64_t tag;
 		int error;
@@ -343,13 +355,19 @@ read_table(struct cursor *in, uint64_t only_code, struct abbreviations *table)
 		abbreviation.has_children = cursor_u8(in) == DW_CHILDREN_yes;
 		if (in->failed || tag == 0 || tag > UINT16_MAX)
 			return -EBADMSG;
+		if (only_code && code != only_code) {
+			if (!skip_attributes(in))
+				return -EBADMSG;
+			continue;
+		}
 		error = make_room_for_code(table, code);
 		if (!error)
 			error = read_attributes(in, table, &abbreviation);
 		if (error)
 			return error;
 		table->by_code[code] = abbreviation;
-		last = code;
+		if (code == only_code)
+			return 0;
 	}
 }
 

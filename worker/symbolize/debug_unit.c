@@ -13,6 +13,7 @@ enum {
 	HEADER_MAX = 40,           /* of a DWARF 5 type unit in 64-bit DWARF */
 	FIRST_ENTRY_MAX = 4 << 10, /* with its strings inside: paths */
 	RANGE_ENTRY_MAX = 1 + 2 * 10,
+	RANGE_PIECE = 512, /* of a list: most have a few entries, a unit's own may have thousands */
 };
 
 struct scan {
@@ -289,15 +290,25 @@ visit_range(const struct scan *scan, size_t number, uint64_t start, uint64_t lim
 	return start > 1 && start < limit ? scan->visit(scan->context, number, start, limit) : 0;
 }
 
+/* Lists are read through a cursor that goes on where it ends before an entry may. */
+static void
+make_room(const struct scan *scan, enum debug_section section, uint64_t offset, size_t size,
+	  struct cursor *in)
+{
+	if (cursor_left(in) < size)
+		*in = debug_section_cursor(scan->sections, section, offset, RANGE_PIECE);
+}
+
 /* DWARF 2 to 4, .debug_ranges: pairs of offsets from a base, which a pair with -1 sets. */
 static int
 walk_ranges(const struct scan *scan, const struct debug_unit *unit, uint64_t offset, size_t number)
 {
 	uint64_t base = unit->low_pc;
+	struct cursor in = cursor_over("", 0);
 	int error = 0;
 
 	for (; !error; offset += 16) {
-		struct cursor in = debug_section_cursor(scan->sections, DEBUG_RANGES, offset, 16);
+		make_room(scan, DEBUG_RANGES, offset, 16, &in);
 		uint64_t start = cursor_u64(&in), limit = cursor_u64(&in);
 
 		if (in.failed || (start == 0 && limit == 0))
@@ -364,11 +375,11 @@ static int
 walk_range_list(const struct scan *scan, const struct debug_unit *unit, uint64_t offset, size_t number)
 {
 	uint64_t base = unit->low_pc, start, limit;
+	struct cursor in = cursor_over("", 0);
 	int error = 0;
 
 	while (!error) {
-		struct cursor in =
-			debug_section_cursor(scan->sections, DEBUG_RNGLISTS, offset, RANGE_ENTRY_MAX);
+		make_room(scan, DEBUG_RNGLISTS, offset, RANGE_ENTRY_MAX, &in);
 		const uint8_t *before = in.at;
 
 		if (in.failed || !read_list_entry(scan, unit, &in, &base, &start, &limit))
