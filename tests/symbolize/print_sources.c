@@ -1,6 +1,7 @@
 /* Prints what our reader knows about addresses of a file, in llvm-symbolizer's form: per frame the linkage
  * name and "path:line", innermost first, and an empty line after each address. Addresses come in hexadecimal,
- * one a line, on standard input; the cost goes to standard error. A tool of the comparison and the benchmark.
+ * one a line, on standard input; the cost goes to standard error. With a second argument it stays within the
+ * budget of a profile. A tool of the comparison and the benchmark.
  */
 #include "worker/base/debug_paths.h"
 #include "worker/symbolize/elf_source.h"
@@ -89,7 +90,7 @@ main(int argc, char **argv)
 	struct module_names *names;
 	struct elf_source *source;
 	struct rusage usage;
-	char *path = argc == 2 ? realpath(argv[1], NULL) : NULL;
+	char *path = argc > 1 ? realpath(argv[1], NULL) : NULL;
 	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
 	size_t count = read_addresses();
 	uint64_t *addresses = calloc(count + 1, sizeof(*addresses));
@@ -97,6 +98,9 @@ main(int argc, char **argv)
 	if (fd < 0 || !addresses || elf_source_open(fd, &source) != 0 ||
 	    module_names_open(source, path, "", &finder, &names) != 0)
 		return 1;
+	if (argc > 2)
+		budget = DEBUG_BUDGET;
+	uint64_t work = budget.work_left;
 	memcpy(addresses, asked, count * sizeof(*addresses));
 	double start = now_ms();
 	source_batch_find(&batch, fd, module_names_files(names), &budget, addresses, count);
@@ -104,9 +108,8 @@ main(int argc, char **argv)
 		source_batch_add_go(&batch, module_names_go(names), &budget);
 	double spent = now_ms() - start;
 	getrusage(RUSAGE_SELF, &usage);
-	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 " inflated %zu%s\n", batch.count,
-		spent, usage.ru_maxrss, UINT64_MAX - budget.work_left, SIZE_MAX - budget.inflated_left,
-		budget.is_exceeded ? " exceeded" : "");
+	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 "%s\n", batch.count, spent,
+		usage.ru_maxrss, work - budget.work_left, budget.is_exceeded ? " exceeded" : "");
 	for (size_t i = 0; i < count; i++) {
 		const struct source_location *location = source_batch_at(&batch, asked[i]);
 

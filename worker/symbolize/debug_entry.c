@@ -254,10 +254,17 @@ add_attribute(struct abbreviations *table, const struct attribute *attribute)
 	return 0;
 }
 
+/* A table may have no attributes at all, and a null pointer may not even be added 0 to. */
+static struct attribute *
+attributes_of(const struct abbreviations *table, const struct abbreviation *abbreviation)
+{
+	return abbreviation->count ? table->attributes + abbreviation->first : NULL;
+}
+
 static void
 find_runs(struct abbreviations *table, const struct abbreviation *abbreviation)
 {
-	struct attribute *attributes = table->attributes + abbreviation->first;
+	struct attribute *attributes = attributes_of(table, abbreviation);
 
 	for (size_t i = abbreviation->count; i > 0; i--) {
 		struct attribute *now = &attributes[i - 1];
@@ -412,7 +419,7 @@ bool
 debug_entry_read(struct cursor *in, struct debug_format format, const struct abbreviations *abbreviations,
 		 const struct abbreviation *abbreviation, struct debug_entry *ret)
 {
-	const struct attribute *attributes = abbreviations->attributes + abbreviation->first;
+	const struct attribute *attributes = attributes_of(abbreviations, abbreviation);
 
 	*ret = (struct debug_entry){.tag = abbreviation->tag, .has_children = abbreviation->has_children};
 	for (uint32_t i = 0; i < abbreviation->count; i++) {
@@ -451,7 +458,7 @@ static bool
 skip_all(struct cursor *in, struct debug_format format, const struct abbreviations *abbreviations,
 	 const struct abbreviation *abbreviation)
 {
-	const struct attribute *attribute = abbreviations->attributes + abbreviation->first;
+	const struct attribute *attribute = attributes_of(abbreviations, abbreviation);
 	const struct attribute *end = attribute + abbreviation->count;
 
 	while (attribute < end) {
@@ -471,7 +478,7 @@ bool
 debug_entry_skip(struct cursor *in, struct debug_format format, const struct abbreviations *abbreviations,
 		 const struct abbreviation *abbreviation, struct debug_value *ret_sibling)
 {
-	const struct attribute *attributes = abbreviations->attributes + abbreviation->first;
+	const struct attribute *attributes = attributes_of(abbreviations, abbreviation);
 
 	if (!ret_sibling)
 		return abbreviation->size != SIZE_VARIES ? cursor_bytes(in, abbreviation->size) != NULL

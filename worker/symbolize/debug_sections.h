@@ -39,6 +39,13 @@ struct debug_budget {
 	bool is_exceeded;     /* something was left out */
 };
 
+/* For all files of a profile: seconds of CPU time, in a role that has a minute; what may be inflated of one
+ * file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB; and files of split
+ * units. */
+#define DEBUG_BUDGET            \
+	((struct debug_budget){ \
+		.work_left = 2ull << 30, .inflated_left = (size_t)160 << 20, .files_left = 512})
+
 /* Takes `amount` of work out of the budget; false: there is not so much left. */
 static inline bool
 debug_budget_charge(struct debug_budget *budget, uint64_t amount)

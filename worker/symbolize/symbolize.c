@@ -34,13 +34,6 @@ typedef Perftools__Profiles__Line Line;
 #define DECODED_BYTES_MAX ((size_t)768 << 20)
 #define NAME_BYTES_MAX ((size_t)256 << 20)
 
-/* DWARF, for all files of a profile: seconds of CPU time, in a role that has a minute; and what may be
- * inflated of one file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB. */
-#define DEBUG_WORK_MAX ((uint64_t)2 << 30)
-#define DEBUG_INFLATED_MAX ((size_t)160 << 20)
-
-#define DEBUG_FILES_MAX 512 /* of split units, for all files of a profile */
-
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
 
 struct mapping_record {
@@ -622,9 +615,7 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
 		.options = options,
-		.debug_budget = {.work_left = DEBUG_WORK_MAX,
-				 .inflated_left = DEBUG_INFLATED_MAX,
-				 .files_left = DEBUG_FILES_MAX},
+		.debug_budget = DEBUG_BUDGET,
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);
 
