@@ -34,11 +34,6 @@ typedef Perftools__Profiles__Line Line;
 #define DECODED_BYTES_MAX ((size_t)768 << 20)
 #define NAME_BYTES_MAX ((size_t)256 << 20)
 
-/* DWARF, for all files of a profile: seconds of CPU time, in a role that has a minute; and what may be
- * inflated of one file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB. */
-#define DEBUG_WORK_MAX ((uint64_t)2 << 30)
-#define DEBUG_INFLATED_MAX ((size_t)160 << 20)
-
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
 
 struct mapping_record {
@@ -426,6 +421,8 @@ find_sources(struct job *job, const struct file_record *file, int fd, const stru
 		addresses[count++] = job->profile->location[i]->address;
 	job->debug_budget.is_exceeded = false;
 	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
+	if (module_names_go(names))
+		source_batch_add_go(ret, module_names_go(names), &job->debug_budget);
 	job->over_budget += job->debug_budget.is_exceeded;
 	return 0;
 }
@@ -618,7 +615,7 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
 		.options = options,
-		.debug_budget = {.work_left = DEBUG_WORK_MAX, .inflated_left = DEBUG_INFLATED_MAX},
+		.debug_budget = DEBUG_BUDGET,
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);
 
