@@ -58,3 +58,13 @@ address_list_find(const uint64_t *addresses, size_t count, uint64_t address, siz
 	*ret = low;
 	return low < count && addresses[low] == address;
 }
+
+size_t
+address_list_count(const uint64_t *addresses, size_t count, size_t index, uint64_t start, uint64_t size)
+{
+	size_t end = count;
+
+	if (size <= UINT64_MAX - start)
+		(void)address_list_find(addresses, count, start + size, &end);
+	return end - index;
+}

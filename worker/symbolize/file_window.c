@@ -5,6 +5,16 @@
 #define READ_COST 512 /* of a read, whatever it brings */
 #define LEAP_BYTES 512
 
+bool
+file_budget_spend(struct file_budget *budget, uint64_t bytes)
+{
+	bool is_enough = bytes <= budget->bytes_left;
+
+	budget->is_exceeded |= !is_enough;
+	budget->bytes_left -= is_enough ? bytes : budget->bytes_left;
+	return is_enough;
+}
+
 void
 file_window_open(struct file_window *window, int fd, struct file_budget *budget)
 {
@@ -25,10 +35,12 @@ fill(struct file_window *window, uint64_t offset, size_t wanted)
 	if (offset > INT64_MAX - sizeof(window->bytes))
 		return;
 	while (left > 0) {
-		if (budget->bytes_left < READ_COST + left) {
+		if (budget->bytes_left <= READ_COST) {
 			budget->is_exceeded = true;
 			return;
 		}
+		if (left > budget->bytes_left - READ_COST)
+			left = budget->bytes_left - READ_COST;
 		ssize_t got =
 			pread(window->fd, window->bytes + window->size, left, (off_t)(offset + window->size));
 		if (got <= 0)

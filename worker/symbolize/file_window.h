@@ -9,6 +9,10 @@ struct file_budget {
 	bool is_exceeded; /* something was asked for beyond it */
 };
 
+/* For work that reading does not pay for, so that a small file cannot ask for much of it. False: there is not
+ * as much left, and nothing is. */
+bool file_budget_spend(struct file_budget *budget, uint64_t bytes);
+
 #define FILE_WINDOW_BYTES (64u << 10)
 
 struct file_window {

@@ -151,20 +151,29 @@ take_lines(struct pending_lines *lines, const struct load *load)
 	return at;
 }
 
+/* Which of the addresses are in a piece of code; none when there is no budget left to write that down. */
+static size_t
+find_covered(struct dump *dump, uint64_t code, uint64_t size, size_t *ret_first)
+{
+	(void)address_list_find(dump->addresses, dump->count, code, ret_first);
+	size_t covered = address_list_count(dump->addresses, dump->count, *ret_first, code, size);
+
+	return file_budget_spend(dump->window->budget, covered * sizeof(*dump->hits)) ? covered : 0;
+}
+
 static void
 apply_load(struct dump *dump, const struct record *record, struct pending_lines *lines)
 {
 	struct load load;
-	size_t i;
+	size_t i, covered;
 
 	if (!read_load(dump, record, &load))
 		return;
 	uint64_t lines_at = take_lines(lines, &load);
-	(void)address_list_find(dump->addresses, dump->count, load.code, &i);
-	if (i == dump->count || dump->addresses[i] - load.code >= load.size ||
-	    string_length(dump, record, load.name_at) < 1)
+	covered = find_covered(dump, load.code, load.size, &i);
+	if (covered == 0 || string_length(dump, record, load.name_at) < 1)
 		return;
-	for (; i < dump->count && dump->addresses[i] - load.code < load.size; i++)
+	for (size_t end = i + covered; i < end; i++)
 		dump->hits[i] = (struct jitdump_hit){
 			.name_at = load.name_at,
 			.load = record->at,
@@ -178,7 +187,7 @@ static void
 apply_move(struct dump *dump, const struct record *record)
 {
 	struct cursor body = record_bytes(dump, record, record->at + PREFIX_BYTES, MOVE_BYTES);
-	size_t i;
+	size_t i, covered;
 
 	cursor_u64(&body); /* pid and tid */
 	cursor_u64(&body); /* vma */
@@ -186,8 +195,8 @@ apply_move(struct dump *dump, const struct record *record)
 	uint64_t code = cursor_u64(&body), size = cursor_u64(&body), index = cursor_u64(&body);
 	if (!cursor_finished(&body))
 		return;
-	(void)address_list_find(dump->addresses, dump->count, code, &i);
-	for (; i < dump->count && dump->addresses[i] - code < size; i++)
+	covered = find_covered(dump, code, size, &i);
+	for (size_t end = i + covered; i < end; i++)
 		dump->hits[i] = (struct jitdump_hit){
 			.is_moved = true, .index = index, .offset = dump->addresses[i] - code};
 }

@@ -64,13 +64,16 @@ parse_line(const uint8_t *at, const uint8_t *end, struct line *ret)
 }
 
 static void
-apply(const struct line *line, uint64_t name_at, const uint64_t *addresses, size_t count,
-      struct perf_map_hit *hits)
+apply(struct file_budget *budget, const struct line *line, uint64_t name_at, const uint64_t *addresses,
+      size_t count, struct perf_map_hit *hits)
 {
-	size_t i;
+	size_t first, covered;
 
-	(void)address_list_find(addresses, count, line->start, &i);
-	for (; i < count && addresses[i] - line->start < line->size; i++)
+	(void)address_list_find(addresses, count, line->start, &first);
+	covered = address_list_count(addresses, count, first, line->start, line->size);
+	if (!file_budget_spend(budget, covered * sizeof(*hits)))
+		return;
+	for (size_t i = first; i < first + covered; i++)
 		hits[i] = (struct perf_map_hit){.name_at = name_at, .name_size = line->name_size};
 }
 
@@ -103,8 +106,8 @@ perf_map_find(struct file_window *window, const uint64_t *addresses, size_t coun
 
 		while ((end = memchr(block.at, '\n', cursor_left(&block)))) {
 			if (is_whole && parse_line(block.at, end, &line))
-				apply(&line, offset + (uint64_t)(line.name - begin), addresses, count,
-				      ret_hits);
+				apply(window->budget, &line, offset + (uint64_t)(line.name - begin),
+				      addresses, count, ret_hits);
 			block.at = end + 1;
 			is_whole = true;
 		}
