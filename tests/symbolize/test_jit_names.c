@@ -172,6 +172,7 @@ expect_only_file_mapping(const struct result *result)
 	assert_string_equal(pprof_string(result->profile, result->profile->mapping[0]->filename), "thing");
 	for (size_t i = 0; i < result->profile->n_location; i++)
 		assert_true(result->profile->location[i]->address < 1 << 20);
+	assert_null(memmem(result->bytes, result->size, "[jit:", 5));
 }
 
 static int

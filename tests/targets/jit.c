@@ -1,7 +1,7 @@
-/* jit map|late|dump SECONDS [FOLDER]: copies a function to three places in executable memory and spends its
- * CPU time there: a sixth, a third and a half of it, under the names below. "map" writes /tmp/perf-PID.map
- * first and deletes it at its end; "late" writes it after half of the time; "dump" writes
- * FOLDER/jit-PID.dump, with lines, and moves a function. */
+/* jit map|late|dump|none SECONDS [NAME|FOLDER]: copies a function to three places in executable memory and
+ * spends its CPU time there: a sixth, a third and a half of it, under the names below. "map" writes
+ * /tmp/perf-PID.map first and deletes it at its end, the first name being NAME; "late" writes it after half
+ * of the time; "dump" writes FOLDER/jit-PID.dump, with lines, and moves a function. */
 
 #include <elf.h>
 #include <fcntl.h>
@@ -17,8 +17,8 @@
 #define REGION_BYTES 4096
 #define FUNCTIONS 3
 
-static const char *const names[FUNCTIONS] = {"jit_one", "LazyCompile:~jit two /srv/two words.js:12",
-					     "_ZN3jit5threeEv"};
+static const char *names[FUNCTIONS] = {"jit_one", "LazyCompile:~jit two /srv/two words.js:12",
+				       "_ZN3jit5threeEv"};
 
 /* Calls nothing and refers to nothing, so that it runs wherever it is copied to. */
 __attribute__((noinline)) static uint64_t
@@ -142,6 +142,8 @@ main(int argc, char *argv[])
 	if (mprotect(code, REGION_BYTES, PROT_READ | PROT_EXEC) < 0)
 		return 1;
 	snprintf(map, sizeof(map), "/tmp/perf-%d.map", (int)getpid());
+	if (argc > 3 && strcmp(what, "dump") != 0)
+		names[0] = argv[3];
 	if (strcmp(what, "map") == 0)
 		write_map(map, code);
 	else if (strcmp(what, "dump") == 0)

@@ -4,8 +4,11 @@
 #include "worker/profile/jit_mapping.h"
 #include "worker/profile/record_table.h"
 
+#include <string.h>
+
 typedef Perftools__Profiles__Profile Profile;
 typedef Perftools__Profiles__Location Location;
+typedef Perftools__Profiles__Mapping Mapping;
 typedef Perftools__Profiles__Sample Sample;
 
 struct line_record {
@@ -27,6 +30,25 @@ struct job {
 	struct record_table aliases;
 };
 
+static bool
+is_jit_name(const Profile *profile, int64_t index)
+{
+	uint32_t unused;
+
+	return jit_mapping_parse(pprof_string(profile, index), &unused);
+}
+
+/* Strings go out whether anything refers to them or not. (A process that is called so, label and all, is
+ * called "jit" from here on.) */
+static void
+overwrite_name(const Profile *profile, int64_t index)
+{
+	static const char plain[] = "jit";
+	char *name = profile->string_table[index];
+
+	memcpy(name, plain, sizeof(plain)); /* shorter than any that is parsed */
+}
+
 static int
 take_mappings(struct job *job)
 {
@@ -36,13 +58,19 @@ take_mappings(struct job *job)
 	for (size_t i = 0; i < profile->n_mapping; i++) {
 		uint32_t unused;
 
-		if (!jit_mapping_parse(pprof_string(profile, profile->mapping[i]->filename), &unused)) {
-			profile->mapping[kept++] = profile->mapping[i];
+		if (!is_jit_name(profile, profile->mapping[i]->filename))
 			continue;
-		}
 		int error = record_table_put(&job->mappings, job->budget, &profile->mapping[i]->id, &unused);
 		if (error)
 			return error;
+	}
+	for (size_t i = 0; i < profile->n_mapping; i++) {
+		Mapping *mapping = profile->mapping[i];
+
+		if (record_table_find(&job->mappings, &mapping->id) == HASH_INDEX_NONE)
+			profile->mapping[kept++] = mapping;
+		else if (is_jit_name(profile, mapping->filename))
+			overwrite_name(profile, mapping->filename);
 	}
 	profile->n_mapping = kept;
 	return 0;
