@@ -74,8 +74,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	}
 	size = padding + cursor_left(&in);
 	uint8_t *text = malloc(size + 1);
-	memset(text, '#', padding); /* a line of its own */
-	if (padding > 0)
+	memset(text, '#', padding); /* a line of its own, or so long that none can begin with it */
+	if (padding > 0 && padding < UINT16_MAX)
 		text[padding - 1] = '\n';
 	if (cursor_left(&in) > 0)
 		memcpy(text + padding, in.at, cursor_left(&in));

@@ -4,6 +4,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "worker/profile/decode.h"
+#include "worker/profile/jit_mapping.h"
 #include "worker/symbolize/symbolize.h"
 
 #include <errno.h>
@@ -44,6 +45,15 @@ check_strings(const Perftools__Profiles__Profile *profile)
 	}
 }
 
+static bool
+has_location(const Perftools__Profiles__Profile *profile, uint64_t id)
+{
+	for (size_t i = 0; i < profile->n_location; i++)
+		if (profile->location[i]->id == id)
+			return true;
+	return false;
+}
+
 /* The samples of a symbolised profile are those that went in; locations in code without a file may be fewer.
  */
 static void
@@ -59,8 +69,16 @@ check_symbolised(const Perftools__Profiles__Profile *before, const uint8_t *byte
 		const Perftools__Profiles__Sample *one = before->sample[i], *other = profile->sample[i];
 
 		CHECK(one->n_value == other->n_value && one->n_location_id == other->n_location_id);
+		for (size_t at = 0; at < one->n_location_id; at++)
+			CHECK(has_location(profile, other->location_id[at]) ||
+			      !has_location(before, one->location_id[at]));
 		CHECK(!one->n_value ||
 		      memcmp(one->value, other->value, one->n_value * sizeof(*one->value)) == 0);
+	}
+	for (size_t i = 0; i < profile->n_mapping; i++) {
+		uint32_t pid;
+
+		CHECK(!jit_mapping_parse(pprof_string(profile, profile->mapping[i]->filename), &pid));
 	}
 	arena_destroy(&arena);
 }

@@ -364,6 +364,8 @@ MAP = (b"1000 40 first\n0x1010 0x10 a name /x.js:1\n# none\n1030 fffffffffffffff
 seed("perf_map", at_1000, u16(0), MAP)
 seed("perf_map", at_1000, u16(0xFFF0), MAP)
 seed("perf_map", u64(-0x100), u8(0x10), u16(0), b"ffffffffffffff00 ff up to the end\n\tffffffffffffff00 ff x\n0x 1 x\n")
+seed("perf_map", at_1000, u16(0), b"1000 40 narrow\n10000000000001000 40 wide\n")
+seed("perf_map", u64(0), u8(0x10), u16(0xFFFF), b"1000 40 the end of a long line\n")
 for padding in range(65536 - len(MAP), 65536, 16):
     seed("perf_map", at_1000, u16(padding), MAP)
 

@@ -87,6 +87,10 @@ test_end(void **state)
 	jit_watch_end(&watch, 7);
 	assert_int_equal(ask(0), 1);
 	assert_int_equal(ask(1000 * SECOND), 0);
+	jit_watch_add(&watch, 7);
+	assert_int_equal(ask(0), 1);
+	jit_watch_end(&watch, 7);
+	assert_int_equal(ask(1), 1); /* now or never */
 	jit_watch_add(&watch, 8);
 	asked.answer = 0;
 	assert_int_equal(ask(0), 1);

@@ -165,10 +165,15 @@ test_our_own_folder(void **state)
 	put_status(pid, getuid(), "4000\t5"); /* no root folder: closed */
 	int closed = jit_files_hold_map(files, pid);
 	put_status(pid, getuid() + 1, "4000\t5");
+	char inner[32]; /* by its own PID, but where it sees /tmp, and that may be elsewhere */
+	snprintf(inner, sizeof(inner), "78\t%u", pid);
+	put_status(PID + 1, getuid(), inner);
+	int of_another_place = jit_files_hold_map(files, PID + 1);
 	int of_another = getuid() == 0 ? -EACCES : jit_files_hold_map(files, pid);
 	unlink(path);
 	assert_int_equal(gone, 0);
 	assert_int_equal(closed, 0);
+	assert_int_equal(of_another_place, -ENOENT);
 	assert_int_equal(of_another, -EACCES);
 }
 

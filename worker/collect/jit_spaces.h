@@ -5,7 +5,7 @@
 #include "worker/profile/jit_mapping.h"
 #include "worker/profile/record_table.h"
 
-#define JIT_SPACES_BYTES_MAX (4u << 20) /* some 80,000 processes */
+#define JIT_SPACES_BYTES_MAX (4u << 20) /* some 30,000 processes */
 
 struct jit_space {
 	uint32_t pid;          /* key */
