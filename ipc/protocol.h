@@ -11,8 +11,10 @@
  *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE
  *                     supervisor <- role      READY, PROFILE, WRITTEN, LEVEL, JOURNAL (a memfd that
  *                                             replaces START's)
- *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG
+ *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG, OPEN_JIT
  *                     role <- supervisor      OPENED
+ *                     unwinder -> supervisor  HOLD_JIT_MAP, HOLD_JIT_DUMP
+ *                     unwinder <- supervisor  HELD
  *   wait channel      waiting parent -> supervisor  TARGET_ENDED
  *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
  */
@@ -67,6 +69,10 @@ enum message_kind {
 	MESSAGE_OPENED,
 	MESSAGE_TARGET_ENDED,
 	MESSAGE_SUMMARY,
+	MESSAGE_HOLD_JIT_MAP,
+	MESSAGE_HOLD_JIT_DUMP,
+	MESSAGE_HELD,
+	MESSAGE_OPEN_JIT,
 };
 
 struct message_head {
@@ -205,8 +211,8 @@ struct open_known {
 	char path[MAX_PATH_BYTES];
 	char build_id[2 * MAX_BUILD_ID + 1]; /* lower-case hex or "" */
 };
-/* OPEN_DEBUG: a separate debug file of a file that was opened before for a mapping; with OPEN_KNOWN all that
- * is ever opened for the symbolizer. */
+/* OPEN_DEBUG: a separate debug file of a file that was opened before for a mapping; with OPEN_KNOWN and
+ * OPEN_JIT all that is ever opened for the symbolizer. */
 enum debug_way {
 	DEBUG_BY_BUILD_ID, /* name: lower-case hex; in the folder of build ids */
 	DEBUG_BY_LINK, /* name: of a file beside the module, in its .debug, or in the debug folder's copy */
@@ -221,6 +227,26 @@ struct open_debug {
 	uint32_t way;
 	uint32_t first_candidate; /* as in open_mapping */
 	char name[DEBUG_NAME_MAX];
+};
+/* HOLD_JIT_MAP: a process that makes code has been seen. What it writes about that code (/tmp/perf-PID.map)
+ * is to be kept open, for it may be gone when the profile is made; the unwinder itself has no use for it. */
+struct hold_jit_map {
+	uint32_t pid;
+};
+/* HOLD_JIT_DUMP: a process mapped its jitdump, by which it says where that is; struct open_mapping. */
+/* HELD: 0; ENOENT: there is no such file (yet). */
+struct held {
+	int32_t error;
+};
+/* OPEN_JIT: one of these files. */
+enum jit_file {
+	JIT_PERF_MAP,
+	JIT_DUMP,
+	JIT_FILES,
+};
+struct open_jit {
+	uint32_t pid;
+	uint32_t file; /* enum jit_file */
 };
 /* OPENED: error 0 comes with exactly one descriptor. */
 struct opened {
@@ -256,5 +282,6 @@ struct worker_config {
 
 _Static_assert(sizeof(struct open_mapping) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct open_debug) <= MESSAGE_MAX_BODY, "fits one message");
+_Static_assert(sizeof(struct open_jit) == 8, "wire layout");
 _Static_assert(sizeof(struct rings_message) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct summary_message) <= MESSAGE_MAX_BODY, "fits one message");

@@ -405,6 +405,44 @@ for line in ("groups = profilers, ops", "groups = 1001", "worker_user = ddprof",
              "groups = " + ", ".join("1" * 17), "x = 1", "=", "a\0b"):
     seed("admin_policy", line.encode())
 
+# ---- code that processes make ----
+
+at_1000 = u64(0x1000) + u8(0x10)
+MAP = (b"1000 40 first\n0x1010 0x10 a name /x.js:1\n# none\n1030 ffffffffffffffff wide\r\n10f0 20 last\n1000 100 unfinished")
+seed("perf_map", at_1000, u16(0), MAP)
+seed("perf_map", at_1000, u16(0xFFF0), MAP)
+seed("perf_map", u64(-0x100), u8(0x10), u16(0), b"ffffffffffffff00 ff up to the end\n\tffffffffffffff00 ff x\n0x 1 x\n")
+seed("perf_map", at_1000, u16(0), b"1000 40 narrow\n10000000000001000 40 wide\n")
+seed("perf_map", u64(0), u8(0x10), u16(0xFFFF), b"1000 40 the end of a long line\n")
+for padding in range(65536 - len(MAP), 65536, 16):
+    seed("perf_map", at_1000, u16(padding), MAP)
+
+
+def dump_record(kind, *body):
+    body = b"".join(body)
+    return u32(kind, 16 + len(body)) + u64(12345) + body
+
+
+def dump_load(start, size, index, name):
+    return dump_record(0, u32(7, 7), u64(start, start, size, index), name, b"\0\x90\x90")
+
+
+def dump_lines(start, *entries):
+    return dump_record(2, u64(start, len(entries)), *(u64(at) + u32(line, 0) + file + b"\0" for at, line, file in entries))
+
+
+HEADER = u32(0x4A695444, 1, 40, 62, 0, 7) + u64(0, 0)
+LINES = dump_lines(0x1000, (0x1000, 1, b"/a.js"), (0x1020, 2, b"\xff"), (0x1010, 3, b"\xff"), (0x1030, 4, b""))
+DUMP = (HEADER + dump_load(0x1000, 0x100, 0, b"old") + LINES + dump_load(0x1000, 0x40, 1, b"first") +
+        dump_load(0x9000, 0x40, 2, b"elsewhere") + dump_record(4, u64(1, 2)) +
+        dump_record(1, u32(7, 7), u64(0x1080, 0x9000, 0x1080, 0x40, 2)) + dump_record(3) + dump_load(0x1000, 0x100, 3, b"no"))
+seed("jitdump", at_1000, DUMP)
+seed("jitdump", at_1000, DUMP[:-20])
+seed("jitdump", at_1000, DUMP.replace(u32(62, 0), u32(62, 0xDEADBEEF)))
+seed("jitdump", at_1000, DUMP.replace(b"first\0\x90\x90", b"firstxxx"))
+seed("jitdump", at_1000, DUMP.replace(b"/a.js\0", b"/a.jsx"))
+seed("jitdump", at_1000, HEADER, LINES, LINES, dump_load(0x1000, -1, 1, b"wide"), dump_load(0x1000, 0x40, 1, b""))
+
 # ---- profiles ----
 
 
@@ -437,6 +475,8 @@ profile = (part(1, number(1, 1), number(2, 2)) +
            b"".join(part(6, text.encode()) for text in TEXTS) + number(9, 1) + number(10, 2) + part(11, number(1, 1)) + number(12, 3))
 seed("pprof", profile)
 seed("pprof", profile[:40])
+seed("pprof", profile.replace(b"/usr/bin/true", b"[jit:4194303]"), part(4, number(1, 9), number(2, 1), number(3, 0x1235)),
+     part(2, part(1, varint(9)), part(2, varint(10))))
 seed("pprof", part(1, number(1, 1)) + part(6))
 seed("pprof", profile, part(4, number(1, 3), number(2, 99), number(3, 5)), part(2, number(1, 77), number(2, -1)))
 seed("pprof", profile, part(3, number(1, 2), number(2, 0), number(3, -1), number(5, 1000)), part(13, varint(5)))

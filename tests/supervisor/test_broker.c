@@ -35,7 +35,7 @@ start(void **state)
 	(void)state;
 	descriptors_before = count_descriptors();
 	test_folder_make(&folder);
-	broker = broker_new(folder.fd, BROKER_MAX_FILES);
+	broker = broker_new(folder.fd, BROKER_MAX_FILES, 2);
 	return broker ? 0 : -1;
 }
 
@@ -673,7 +673,7 @@ test_many_views(void **state)
 static void
 test_no_proc(void **state)
 {
-	struct broker *blind = broker_new(-1, 1);
+	struct broker *blind = broker_new(-1, 1, 0);
 	struct open_mapping request;
 
 	(void)state;

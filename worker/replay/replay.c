@@ -80,7 +80,9 @@ static int
 symbolise(int unnamed, struct replay_files *files)
 {
 	const struct symbolize_options options = {.inlined_functions = true};
-	const struct file_finder finder = {replay_files_open_module, replay_files_open_debug, files};
+	const struct file_finder finder = {.open_module = replay_files_open_module,
+					   .open_debug = replay_files_open_debug,
+					   .context = files};
 	uint8_t *in = NULL, *out = NULL;
 	size_t in_size, out_size;
 	int result = memory_file_read(unnamed, &in, &in_size);

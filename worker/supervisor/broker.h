@@ -1,19 +1,24 @@
 #pragma once
 /* Opens files for roles that may not: read-only, as the caller, only ELF files behind executable mappings and
- * their debug files, reached without a symbolic link, and only the file that was mapped. */
+ * their debug files, reached without a symbolic link, and only the file that was mapped; and what processes
+ * write down about code that they make (jit_files.h). */
 
 #include "ipc/protocol.h"
 
 #include <stddef.h>
 
 struct broker;
+struct jit_files;
 
 #define BROKER_MAX_FILES 1024
 
 /* `proc` is a descriptor of /proc (borrowed); tests pass a made-up tree. At most max_files (1 to
- * BROKER_MAX_FILES) are open at once; the least recently used is closed. NULL: out of memory. */
-struct broker *broker_new(int proc, size_t max_files);
+ * BROKER_MAX_FILES) are open at once; the least recently used is closed; and so with processes that make
+ * code. NULL: out of memory. */
+struct broker *broker_new(int proc, size_t max_files, size_t max_jit_processes);
 void broker_free(struct broker *broker);
+
+struct jit_files *broker_jit_files(struct broker *broker); /* borrowed */
 
 /* The file behind a mapping: a descriptor that the broker keeps (borrowed), or -errno. ESTALE: something
  * else is at that path now. A file is looked for at several places; only the unwinder can compare build ids,

@@ -6,6 +6,7 @@
 #include "ipc/fd.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/container_id.h"
+#include "worker/supervisor/jit_files.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -144,7 +145,11 @@ prepare(struct session *session)
 	session->journal = memfd_create("ddprof-sideband", MFD_CLOEXEC);
 	if (session->journal < 0)
 		return -errno;
-	session->broker = broker_new(proc, spare_files);
+	/* whoever has few descriptors spends most of them on ELF files */
+	size_t jit_processes = spare_files / 4 / JIT_FILES;
+	if (jit_processes > JIT_FILES_PROCESSES_MAX)
+		jit_processes = JIT_FILES_PROCESSES_MAX;
+	session->broker = broker_new(proc, spare_files - jit_processes * JIT_FILES, jit_processes);
 	session->pipeline = pipeline_new();
 	if (!session->broker || !session->pipeline)
 		return -ENOMEM;

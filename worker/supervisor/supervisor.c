@@ -10,6 +10,7 @@
 #include "worker/base/harden.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/installation.h"
+#include "worker/supervisor/jit_files.h"
 #include "worker/supervisor/session.h"
 
 #include <errno.h>
@@ -414,16 +415,39 @@ handle_control(struct session *session, struct role_process *role)
 	role_process_kill(role);
 }
 
+/* True when that was the question; *ret_held is the answer. */
+static bool
+hold_for_unwinder(struct session *session, const struct message *message, struct held *ret_held)
+{
+	struct jit_files *files = broker_jit_files(session->broker);
+	const struct hold_jit_map *map = (const void *)message->body;
+
+	if (message->kind == MESSAGE_HOLD_JIT_MAP && message->size == sizeof(*map))
+		ret_held->error = jit_files_hold_map(files, map->pid);
+	else if (message->kind == MESSAGE_HOLD_JIT_DUMP && message->size == sizeof(struct open_mapping))
+		ret_held->error = jit_files_hold_dump(files, (const void *)message->body);
+	else
+		return false;
+	return true;
+}
+
 static void
 handle_broker(struct session *session, struct role_process *role)
 {
 	static struct message message;
 	struct opened answer = {0};
+	struct held held;
 	OWNED_FD own = -1;
 	int fd = -EBADMSG;
 
 	if (channel_receive(role->broker, &message, 0) < 0) {
 		close_fd(&role->broker);
+		return;
+	}
+	if (role->role == ROLE_UNWINDER && hold_for_unwinder(session, &message, &held)) {
+		message_discard(&message);
+		if (channel_try_send(role->broker, MESSAGE_HELD, &held, sizeof(held), NULL, 0) < 0)
+			role_process_kill(role);
 		return;
 	}
 	if (message.kind == MESSAGE_OPEN_MAPPING && message.size == sizeof(struct open_mapping) &&
@@ -434,6 +458,9 @@ handle_broker(struct session *session, struct role_process *role)
 	else if (message.kind == MESSAGE_OPEN_DEBUG && message.size == sizeof(struct open_debug) &&
 		 role->role == ROLE_SYMBOLIZER)
 		fd = own = broker_open_debug(session->broker, (const void *)message.body, &answer.candidate);
+	else if (message.kind == MESSAGE_OPEN_JIT && message.size == sizeof(struct open_jit) &&
+		 role->role == ROLE_SYMBOLIZER)
+		fd = jit_files_open(broker_jit_files(session->broker), (const void *)message.body);
 	message_discard(&message);
 
 	answer.error = fd < 0 ? fd : 0;

@@ -17,6 +17,8 @@ struct file_finder {
 	/* NULL: there are no debug files. *ret_candidate says where it was found; in the next request, one
 	 * more than that asks for another. */
 	int (*open_debug)(void *context, const struct open_debug *request, uint32_t *ret_candidate);
+	/* What a process says of code that it made itself; NULL: nothing. */
+	int (*open_jit)(void *context, uint32_t pid, enum jit_file file);
 	void *context;
 };
 

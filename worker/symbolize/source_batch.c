@@ -1,5 +1,6 @@
 #include "worker/symbolize/source_batch.h"
 
+#include "worker/symbolize/address_list.h"
 #include "worker/symbolize/go_frames.h"
 
 #include <errno.h>
@@ -8,54 +9,12 @@
 /* A million chains of two frames. */
 #define RESULT_BYTES_MAX ((size_t)64 << 20)
 
-static void
-sift_down(uint64_t *heap, size_t at, size_t count)
-{
-	uint64_t value = heap[at];
-
-	for (size_t child; (child = 2 * at + 1) < count; at = child) {
-		if (child + 1 < count && heap[child] < heap[child + 1])
-			child++;
-		if (value >= heap[child])
-			break;
-		heap[at] = heap[child];
-	}
-	heap[at] = value;
-}
-
-/* In place: glibc's qsort asks the kernel for the machine's memory, which our filter forbids. */
-static void
-sort(uint64_t *values, size_t count)
-{
-	for (size_t i = count / 2; i > 0; i--)
-		sift_down(values, i - 1, count);
-	for (size_t end = count; end > 1; end--) {
-		uint64_t largest = values[0];
-
-		values[0] = values[end - 1];
-		values[end - 1] = largest;
-		sift_down(values, 0, end - 1);
-	}
-}
-
-static size_t
-drop_repeats(uint64_t *values, size_t count)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (kept == 0 || values[i] != values[kept - 1])
-			values[kept++] = values[i];
-	return kept;
-}
-
 /* 0: it can be filled. */
 static int
 start_batch(struct source_batch *batch, uint64_t *addresses, size_t count)
 {
 	*batch = (struct source_batch){.addresses = addresses, .arena.limit = RESULT_BYTES_MAX};
-	sort(addresses, count);
-	batch->count = drop_repeats(addresses, count);
+	batch->count = address_list_sort(addresses, count);
 	batch->locations = calloc(batch->count + 1, sizeof(*batch->locations));
 	return batch->locations ? 0 : -ENOMEM;
 }
@@ -109,18 +68,9 @@ source_batch_destroy(struct source_batch *batch)
 const struct source_location *
 source_batch_at(const struct source_batch *batch, uint64_t address)
 {
-	size_t low = 0, high = batch->count;
+	size_t index;
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (batch->addresses[middle] == address)
-			return batch->locations && batch->locations[middle].count ? &batch->locations[middle]
-										  : NULL;
-		if (batch->addresses[middle] < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return NULL;
+	if (!batch->locations || !address_list_find(batch->addresses, batch->count, address, &index))
+		return NULL;
+	return batch->locations[index].count ? &batch->locations[index] : NULL;
 }

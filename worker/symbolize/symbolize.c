@@ -8,11 +8,14 @@
 #include "ipc/fd.h"
 #include "ipc/text.h"
 #include "worker/profile/decode.h"
+#include "worker/profile/jit_mapping.h"
 #include "worker/profile/record_table.h"
 #include "worker/profile/string_table.h"
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
 #include "worker/symbolize/inline_chain.h"
+#include "worker/symbolize/jit_batch.h"
+#include "worker/symbolize/jit_locations.h"
 #include "worker/symbolize/module_names.h"
 #include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/source_batch.h"
@@ -33,6 +36,9 @@ typedef Perftools__Profiles__Line Line;
 /* A minute of 64 busy CPUs with all stacks different decodes to about 200 MB. */
 #define DECODED_BYTES_MAX ((size_t)768 << 20)
 #define NAME_BYTES_MAX ((size_t)256 << 20)
+
+/* What processes say of their own code: the largest perf maps are some 100 MB, a second's work. */
+#define JIT_BYTES_MAX ((uint64_t)256 << 20)
 
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
 
@@ -86,6 +92,8 @@ struct job {
 	const struct symbolize_options *options;
 	struct debug_budget debug_budget;
 	unsigned over_budget; /* files */
+	struct file_budget jit_budget;
+	unsigned jit_over_budget; /* processes */
 };
 
 /* Chains every location that lacks a line to the file of its mapping. */
@@ -402,12 +410,10 @@ name_known_locations(struct job *job, struct file_record *file, const struct nam
 	return 0;
 }
 
-/* By the file itself, whose identity was checked, or by its debug file. */
-static int
-find_sources(struct job *job, const struct file_record *file, int fd, const struct module_names *names,
-	     struct source_batch *ret)
+/* malloc'ed; NULL: out of memory. */
+static uint64_t *
+addresses_of(const struct job *job, const struct file_record *file, size_t *ret_count)
 {
-	const struct module_files *files = module_names_files(names);
 	size_t count = 0;
 	uint64_t *addresses;
 
@@ -415,10 +421,25 @@ find_sources(struct job *job, const struct file_record *file, int fd, const stru
 		count++;
 	addresses = calloc(count, sizeof(*addresses));
 	if (!addresses)
-		return -ENOMEM;
+		return NULL;
 	count = 0;
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN; i = job->next_location[i])
 		addresses[count++] = job->profile->location[i]->address;
+	*ret_count = count;
+	return addresses;
+}
+
+/* By the file itself, whose identity was checked, or by its debug file. */
+static int
+find_sources(struct job *job, const struct file_record *file, int fd, const struct module_names *names,
+	     struct source_batch *ret)
+{
+	const struct module_files *files = module_names_files(names);
+	size_t count;
+	uint64_t *addresses = addresses_of(job, file, &count);
+
+	if (!addresses)
+		return -ENOMEM;
 	job->debug_budget.is_exceeded = false;
 	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
 	if (module_names_go(names))
@@ -442,9 +463,60 @@ open_sources(struct job *job, const struct file_record *file, struct name_source
 	return error;
 }
 
+/* Shown as it stands: "LazyCompile:~foo /a.js:12" is what node calls it. ddprof has "jit" where the file
+ * would be. */
+static int
+name_jit_location(struct job *job, const struct jit_batch *batch, Location *location)
+{
+	static const struct source_frame nameless = {.function = "[anonymous]"};
+	const struct source_frame *frame = jit_batch_at(batch, location->address);
+	const struct name_sources sources = {.base = frame ? "jit" : "Anonymous"};
+	char name[DEMANGLE_SIZE];
+	uint32_t number;
+	int error = make_lines(job, location, 1);
+
+	frame = frame ? frame : &nameless;
+	demangle(frame->function, name);
+	if (!error)
+		error = string_table_put(&job->strings, &job->budget, name, &number);
+	return error ? error : set_source_line(job, &sources, number, frame, location->line[0]);
+}
+
+static int
+open_jit(const struct job *job, uint32_t pid, enum jit_file file)
+{
+	return job->finder->open_jit ? job->finder->open_jit(job->finder->context, pid, file) : -ENOENT;
+}
+
+/* Nothing of it goes to the cache: what was at an address a minute ago may be another function now. */
+static int
+name_jit_code(struct job *job, const struct file_record *file, uint32_t pid)
+{
+	OWNED_FD map = open_jit(job, pid, JIT_PERF_MAP);
+	OWNED_FD dump = open_jit(job, pid, JIT_DUMP);
+	struct jit_batch batch;
+	size_t count;
+	uint64_t *addresses = addresses_of(job, file, &count);
+	int error = 0;
+
+	if (!addresses)
+		return -ENOMEM;
+	job->jit_budget.is_exceeded = false;
+	jit_batch_find(&batch, map, dump, &job->jit_budget, addresses, count);
+	job->jit_over_budget += job->jit_budget.is_exceeded;
+	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i])
+		error = name_jit_location(job, &batch, job->profile->location[i]);
+	jit_batch_destroy(&batch);
+	return error;
+}
+
 static int
 name_file(struct job *job, struct file_record *file)
 {
+	uint32_t pid;
+
+	if (jit_mapping_parse(pprof_string(job->profile, file->path), &pid))
+		return file->first_location == END_OF_CHAIN ? 0 : name_jit_code(job, file, pid);
 	struct name_sources sources = {.path = pprof_string(job->profile, file->path),
 				       .build_id = pprof_string(job->profile, file->build_id)};
 	OWNED_FD fd = -1;
@@ -502,28 +574,38 @@ shorten_mappings(struct job *job)
 	return 0;
 }
 
-/* Says how many files' debug information was left out, if any was. */
+/* Says how much was left out, if anything was. */
 static int
-append_comment(struct job *job)
+append_comments(struct job *job)
 {
+	const struct {
+		const char *key;
+		unsigned count;
+	} counters[] = {
+		{"ddprof.debug_info.over_budget", job->over_budget},
+		{"ddprof.jit.over_budget", job->jit_over_budget},
+	};
+	const size_t counters_count = sizeof(counters) / sizeof(counters[0]);
 	Profile *profile = job->profile;
-	int64_t *all = arena_allocate_array(&job->arena, profile->n_comment + 1, sizeof(*all));
-	char text[64];
-	uint32_t number;
-	int error;
+	int64_t *all = arena_allocate_array(&job->arena, profile->n_comment + counters_count, sizeof(*all));
 
-	if (job->over_budget == 0)
-		return 0;
 	if (!all)
 		return -ENOMEM;
-	snprintf(text, sizeof(text), "ddprof.debug_info.over_budget=%u", job->over_budget);
-	error = string_table_put(&job->strings, &job->budget, text, &number);
-	if (error)
-		return error;
 	if (profile->n_comment)
 		memcpy(all, profile->comment, profile->n_comment * sizeof(*all));
-	all[profile->n_comment++] = string_index(job, number);
 	profile->comment = all;
+	for (size_t i = 0; i < counters_count; i++) {
+		char text[64];
+		uint32_t number;
+
+		if (counters[i].count == 0)
+			continue;
+		snprintf(text, sizeof(text), "%s=%u", counters[i].key, counters[i].count);
+		int error = string_table_put(&job->strings, &job->budget, text, &number);
+		if (error)
+			return error;
+		all[profile->n_comment++] = string_index(job, number);
+	}
 	return 0;
 }
 
@@ -616,6 +698,7 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 		.first_function_id = 1,
 		.options = options,
 		.debug_budget = DEBUG_BUDGET,
+		.jit_budget.bytes_left = JIT_BYTES_MAX,
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);
 
@@ -626,9 +709,11 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 	if (!error)
 		error = name_files(&job);
 	if (!error)
+		error = jit_locations_hide(job.profile, &job.budget);
+	if (!error)
 		error = shorten_mappings(&job);
 	if (!error)
-		error = append_comment(&job);
+		error = append_comments(&job);
 	if (!error)
 		error = append_functions(&job);
 	if (!error)
