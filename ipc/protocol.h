@@ -139,6 +139,8 @@ struct ledger {
 	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
 	uint64_t cpu_time_ns;            /* sum of the sampled periods */
 	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
+	uint64_t in_kernel_ns;           /* of that count: spent in the kernel, where no sample is taken */
+	uint64_t unsampled_ns;           /* of that count: of tasks that ended before their next sample */
 };
 
 /* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). The exporter's START

@@ -39,6 +39,8 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 		{"restarts", ledger->restarts},
 		{"cpu_time_ns", ledger->cpu_time_ns},
 		{"kernel_count_ns", ledger->kernel_count_ns},
+		{"in_kernel_ns", ledger->in_kernel_ns},
+		{"unsampled_ns", ledger->unsampled_ns},
 	};
 	size_t count = sizeof(entries) / sizeof(entries[0]);
 
