@@ -244,6 +244,7 @@ struct worker_config {
 	uint32_t unwind;        /* enum unwind_method */
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
 	uint32_t inlined_functions;
+	uint32_t disable_symbolization; /* there is no symbolizer then */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	char output[MAX_PATH_BYTES]; /* as named by the caller, for messages only */

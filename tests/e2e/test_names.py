@@ -131,6 +131,22 @@ class Names(unittest.TestCase):
         way = lambda s: s.stack[-1] == "main.spin" and "runtime.main" in s.stack
         self.assertGreaterEqual(support.share_of(profile.samples, way), 90, support.folded(profile)[:5])
 
+    def test_disabled(self):
+        """Addresses, paths and build ids are left; who would name them is not even started."""
+        program, build_id = build(self.folder, "svc", strip=False)
+        session = support.Session(self, [program, "1500"], ["--disable_symbolization", "yes"])
+        roles = support.wait_until(lambda: (lambda found: "exporter" in found and found)(
+            support.worker_processes(session.supervisor())), what="the exporter")
+        self.assertEqual(set(roles), {"supervisor", "unwinder", "exporter"})
+        profile = session.finish().profile()
+        named = {frame.name for sample in profile.samples for frame in sample.frames if frame.name}
+        self.assertEqual(named, {"svc"})  # the pseudo-frame at the root
+        inside = [sample for sample in profile.samples if profile.mapping_name(sample.frames[-1].mapping) == program]
+        self.assertGreaterEqual(support.total_ns(inside), 0.9 * support.total_ns(profile.samples))
+        self.assertEqual({profile.strings[sample.frames[-1].mapping.build_id] for sample in inside}, {build_id})
+        self.assertTrue(all(sample.frames[-1].address for sample in inside))
+        self.assertFalse(any(mapping.has_functions for mapping in profile.mappings.values()))
+
     def test_deleted_and_replaced(self):
         """What ran is named, not what is at its path when the profile is made."""
         for what in ("rm svc", "mv other svc", "cp other new; mv new svc"):
