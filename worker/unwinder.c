@@ -333,7 +333,8 @@ write_profile(struct unwinder_role *role, const struct module_endings *modules, 
 
 	if (fd < 0)
 		return -errno;
-	profile_comments_format(&role->collector.ledger, role->start.tags, modules, &comments);
+	profile_comments_format(&role->collector.ledger, role->start.tags, modules, role->collector.files,
+				&comments);
 	struct profile_header header = {
 		.time_ns = role->period_start_ns,
 		.duration_ns = end_ns - role->period_start_ns,

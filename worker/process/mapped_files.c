@@ -157,6 +157,12 @@ mapped_files_get(struct mapped_files *files, uint32_t number)
 	return number >= 1 && number <= files->count ? &files->by_number[number - 1]->file : NULL;
 }
 
+uint32_t
+mapped_files_count(const struct mapped_files *files)
+{
+	return files->count;
+}
+
 /* The vdso is in no file; ours is the same image as the target's (one per kernel and ABI). */
 static int
 open_vdso(struct mapped_file *file)
@@ -185,7 +191,7 @@ is_the_mapped_file(struct mapped_file *file)
 		memcpy(file->build_id, id, size);
 		file->build_id_size = (uint32_t)size;
 	}
-	return true;
+	return file->build_id_size > 0 || file_identity_of(file->fd, &file->identity) == 0;
 }
 
 /* One place after another until there is the file that was mapped. */

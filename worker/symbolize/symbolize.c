@@ -13,6 +13,7 @@
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
 #include "worker/symbolize/inline_chain.h"
+#include "worker/symbolize/known_files.h"
 #include "worker/symbolize/module_names.h"
 #include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/source_batch.h"
@@ -90,7 +91,8 @@ struct job {
 	uint64_t first_function_id;
 	const struct symbolize_options *options;
 	struct debug_budget debug_budget;
-	unsigned over_budget; /* files */
+	struct known_files known_files;
+	unsigned over_budget, changed; /* files */
 };
 
 /* Chains every location that lacks a line to the file of its mapping. */
@@ -158,6 +160,18 @@ open_vdso(struct elf_source **ret)
 				      ret);
 }
 
+/* Whether what was opened is what was mapped: the names of a file that was replaced, or written over, would
+ * be lies. The vdso (no descriptor) is. */
+static bool
+is_the_file(struct job *job, const char *path, const char *build_id, int fd, struct elf_source *source)
+{
+	bool is_same = build_id[0] ? source && elf_source_has_build_id(source, build_id)
+				   : fd < 0 || known_files_is(&job->known_files, path, fd);
+
+	job->changed += !is_same;
+	return is_same;
+}
+
 /* The file's names. *fd must outlive them, and is -1 unless the file is the one that was mapped. */
 static struct module_names *
 open_names(struct job *job, const char *path, const char *build_id, int *fd)
@@ -174,12 +188,9 @@ open_names(struct job *job, const char *path, const char *build_id, int *fd)
 	} else {
 		return NULL; /* [vsyscall], [anon:...]: nothing to open */
 	}
-	if (error) {
-		close_fd(fd);
+	if (error && *fd < 0)
 		return NULL;
-	}
-	/* A file that was replaced since: its names would be lies. */
-	if (build_id[0] && !elf_source_has_build_id(source, build_id)) {
+	if (!is_the_file(job, path, build_id, *fd, source) || error) {
 		elf_source_close(source);
 		close_fd(fd);
 		return NULL;
@@ -505,9 +516,8 @@ shorten_mappings(struct job *job)
 	return 0;
 }
 
-/* Says how many files' debug information was left out, if any was. */
 static int
-append_comment(struct job *job)
+append_comment(struct job *job, const char *key, unsigned count)
 {
 	Profile *profile = job->profile;
 	int64_t *all = arena_allocate_array(&job->arena, profile->n_comment + 1, sizeof(*all));
@@ -515,11 +525,9 @@ append_comment(struct job *job)
 	uint32_t number;
 	int error;
 
-	if (job->over_budget == 0)
-		return 0;
 	if (!all)
 		return -ENOMEM;
-	snprintf(text, sizeof(text), "ddprof.debug_info.over_budget=%u", job->over_budget);
+	snprintf(text, sizeof(text), "ddprof.%s=%u", key, count);
 	error = string_table_put(&job->strings, &job->budget, text, &number);
 	if (error)
 		return error;
@@ -528,6 +536,19 @@ append_comment(struct job *job)
 	all[profile->n_comment++] = string_index(job, number);
 	profile->comment = all;
 	return 0;
+}
+
+/* Says of how many files debug information was left out, and how many are not what was mapped, if any. */
+static int
+append_comments(struct job *job)
+{
+	int error = 0;
+
+	if (job->over_budget)
+		error = append_comment(job, "debug_info.over_budget", job->over_budget);
+	if (job->changed && !error)
+		error = append_comment(job, "modules_changed", job->changed);
+	return error;
 }
 
 static int
@@ -624,14 +645,16 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 
 	if (!error) {
 		start(&job);
-		error = group_locations(&job);
+		error = known_files_take(job.profile, &job.arena, &job.known_files);
 	}
+	if (!error)
+		error = group_locations(&job);
 	if (!error)
 		error = name_files(&job);
 	if (!error)
 		error = shorten_mappings(&job);
 	if (!error)
-		error = append_comment(&job);
+		error = append_comments(&job);
 	if (!error)
 		error = append_functions(&job);
 	if (!error)
