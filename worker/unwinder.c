@@ -186,6 +186,8 @@ follow(struct unwinder_role *role, const uint8_t *bytes, size_t size, bool is_re
 		role->collector.ledger.malformed++;
 		return;
 	}
+	if (record.type == PERF_RECORD_MMAP2)
+		record.mmap.time_ns = sideband_time(bytes, size);
 	(void)processes_apply(role->collector.processes,
 			      &record); /* over a limit: its code shows as unknown */
 	missing_time_follow(&role->missing, &record, sideband_time(bytes, size));

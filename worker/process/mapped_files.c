@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <time.h>
 #include <uthash.h>
 
 struct file_key {
@@ -125,6 +126,7 @@ fill_entry(struct entry *entry, const struct mmap_record *record, size_t path_le
 		.device_major = record->device_major,
 		.device_minor = record->device_minor,
 		.inode = record->inode,
+		.mapped_ns = record->time_ns,
 		.fd = -1,
 	};
 	memcpy(entry->file.build_id, record->build_id, record->build_id_size);
@@ -177,6 +179,24 @@ open_vdso(struct mapped_file *file)
 				     &file->image);
 }
 
+static int64_t
+clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Written over in place before we came, or before a predecessor of ours died. */
+static bool
+was_modified_since_mapped(const struct mapped_file *file)
+{
+	int64_t since_boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+
+	return file->mapped_ns > 0 && file->identity.modified_ns - since_boot_ns > (int64_t)file->mapped_ns;
+}
+
 /* The supervisor cannot read ELF, so the build id is checked here; without one from the kernel the
  * supervisor compared the inode, and the file's own build id (if any) is what the profile will carry. */
 static bool
@@ -191,7 +211,7 @@ is_the_mapped_file(struct mapped_file *file)
 		memcpy(file->build_id, id, size);
 		file->build_id_size = (uint32_t)size;
 	}
-	return file->build_id_size > 0 || file_identity_of(file->fd, &file->identity) == 0;
+	return file_identity_of(file->fd, &file->identity) == 0 && !was_modified_since_mapped(file);
 }
 
 /* One place after another until there is the file that was mapped. */

@@ -26,7 +26,8 @@ struct mapped_file {
 	char build_id_hex[2 * MAX_BUILD_ID + 1]; /* lower case; "" when there is none */
 	uint32_t device_major, device_minor;
 	uint64_t inode;
-	struct file_identity identity; /* MAPPED_FILE_OPEN and without build id */
+	uint64_t mapped_ns;            /* CLOCK_MONOTONIC, the first time; 0: unknown */
+	struct file_identity identity; /* MAPPED_FILE_OPEN and without a build id from the kernel */
 	int fd;                        /* MAPPED_FILE_OPEN, except for the vdso */
 	struct elf_image *image;       /* MAPPED_FILE_OPEN only */
 	struct unwind_module *module;  /* MAPPED_FILE_OPEN only */
