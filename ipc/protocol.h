@@ -150,6 +150,8 @@ struct ledger {
 	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
 	uint64_t cpu_time_ns;            /* sum of the sampled periods */
 	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
+	uint64_t in_kernel_ns;           /* of that count: spent in the kernel, where no sample is taken */
+	uint64_t unsampled_ns;           /* of that count: of tasks that ended before their next sample */
 };
 
 /* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). The exporter's START
@@ -275,6 +277,7 @@ struct worker_config {
 	uint32_t unwind;        /* enum unwind_method */
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
 	uint32_t inlined_functions;
+	uint32_t disable_symbolization; /* there is no symbolizer then */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	char output[MAX_PATH_BYTES]; /* as named by the caller, for messages only */

@@ -52,10 +52,16 @@ summary_log(const struct log *log, const struct summary_message *summary, const 
 {
 	const struct ledger *ledger = &summary->ledger;
 	uint64_t rooted = ledger->ending[ENDING_ROOT] + ledger->ending[ENDING_DEPTH];
+	uint64_t without_samples_ns = ledger->in_kernel_ns + ledger->unsampled_ns;
 	char counts[240];
 
 	log_endings(log, summary);
-	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
+	if (ledger->samples == 0 && ledger->lost == 0 && without_samples_ns > 0)
+		snprintf(counts, sizeof(counts),
+			 "no samples (%.2f s of CPU time in the kernel or in tasks shorter than one sampling "
+			 "period)",
+			 (double)without_samples_ns / 1e9);
+	else if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
 		snprintf(counts, sizeof(counts), "no samples (less CPU time than one sampling period)");
 	else
 		snprintf(counts, sizeof(counts),

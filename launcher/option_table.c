@@ -102,6 +102,14 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.accepts = "true, yes, on, 1, false, no, off or 0",
 		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.inlined_functions),
 	},
+	[OPTION_DISABLE_SYMBOLIZATION] = {
+		.name = "disable_symbolization", .variable = "DD_PROFILING_DISABLE_SYMBOLIZATION", .placeholder = "BOOL",
+		.default_text = "false",
+		.help = "Whether to leave out names: profiles have addresses, files with their paths and build ids only. "
+			"ddprof-symbolizer names them later.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.disable_symbolization),
+	},
 	[OPTION_ENABLE] = {
 		.name = "enable", .variable = "DD_PROFILING_ENABLED", .placeholder = "BOOL",
 		.default_text = "true",

@@ -53,6 +53,7 @@ enum option_id {
 	OPTION_UNWIND,
 	OPTION_STACK_SAMPLE_SIZE,
 	OPTION_INLINED_FUNCTIONS,
+	OPTION_DISABLE_SYMBOLIZATION,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
@@ -82,6 +83,7 @@ struct launch_options {
 	enum log_level log_level;
 	const char *log_mode; /* "stdout", "stderr", "syslog", "disabled", else a file's path */
 	bool inlined_functions;
+	bool disable_symbolization;
 	bool enabled; /* false: only execute the command */
 	bool show_config;
 	bool require; /* no profiling, no command: exit 125 */

@@ -10,7 +10,7 @@
 
 #define HELP_WIDTH 80
 #define HELP_INDENT 8
-#define CONFIG_NAME_WIDTH 18
+#define CONFIG_NAME_WIDTH 22
 
 static const struct {
 	const char *code;

@@ -14,6 +14,7 @@
 #include "worker/base/seal.h"
 #include "worker/collect/collector.h"
 #include "worker/collect/comments.h"
+#include "worker/collect/missing_time.h"
 #include "worker/perf/merge.h"
 #include "worker/perf/record.h"
 #include "worker/perf/sampling.h"
@@ -53,8 +54,8 @@ struct unwinder_role {
 	struct journal journal;
 	struct jit_watch jit_watch;
 	size_t open_files, max_open_files;
-	uint32_t target_executable; /* kept beyond the target's end: what was lost was its */
-	char target_name[16];
+	struct session_target target; /* kept beyond the target's end */
+	struct missing_time missing;
 	uint64_t kernel_count_ns, kernel_lost; /* as last read, over the whole session */
 	bool counts_lost; /* the kernel has PERF_FORMAT_LOST: LOST records would be counted twice */
 	uint64_t sequence;
@@ -215,8 +216,18 @@ remember_target(struct unwinder_role *role)
 
 	if (!process)
 		return;
-	role->target_executable = process_executable(process);
-	snprintf(role->target_name, sizeof(role->target_name), "%s", process_name(process));
+	role->target.executable = process_executable(process);
+	snprintf(role->target.name, sizeof(role->target.name), "%s", process_name(process));
+}
+
+/* The last word of each that has the layout we asked for. */
+static uint64_t
+sideband_time(const uint8_t *bytes, size_t size)
+{
+	uint64_t time_ns;
+
+	memcpy(&time_ns, bytes + size - sizeof(time_ns), sizeof(time_ns));
+	return time_ns;
 }
 
 static void
@@ -228,8 +239,11 @@ follow(struct unwinder_role *role, const uint8_t *bytes, size_t size, bool is_re
 		role->collector.ledger.malformed++;
 		return;
 	}
+	if (record.type == PERF_RECORD_MMAP2)
+		record.mmap.time_ns = sideband_time(bytes, size);
 	(void)processes_apply(role->collector.processes,
 			      &record); /* over a limit: its code shows as unknown */
+	missing_time_follow(&role->missing, &record, sideband_time(bytes, size));
 	follow_end_of_code(role, &record);
 	if (record.type == PERF_RECORD_MMAP2)
 		follow_mapping(role, &record.mmap, is_replay);
@@ -296,6 +310,7 @@ handle_record(void *context, size_t ring_index, const struct ring_record *record
 	struct unwinder_role *role = context;
 	struct ledger *ledger = &role->collector.ledger;
 
+	missing_time_see_cpu(&role->missing, (uint32_t)ring_index / 2);
 	if (record->header.type == PERF_RECORD_SAMPLE)
 		handle_sample(role, record);
 	else if (record->header.type != PERF_RECORD_LOST)
@@ -326,9 +341,11 @@ follow_choice(struct unwinder_role *role)
 	if (wanted == role->sampling.level || !(role->sampling.available & LEVEL_BIT(wanted)))
 		return 0;
 	int result = channel_send(FD_CONTROL, MESSAGE_LEVEL, &message, sizeof(message), NULL, 0);
-	if (result == 0)
-		sampling_switch(&role->sampling, wanted);
-	return result;
+	if (result < 0)
+		return result;
+	sampling_switch(&role->sampling, wanted);
+	missing_time_switch(&role->missing, (uint64_t)clock_ns(CLOCK_MONOTONIC));
+	return 0;
 }
 
 /* ---- profiles ---- */
@@ -372,7 +389,8 @@ write_profile(struct unwinder_role *role, const struct module_endings *modules, 
 
 	if (fd < 0)
 		return -errno;
-	profile_comments_format(&role->collector.ledger, role->start.tags, modules, &comments);
+	profile_comments_format(&role->collector.ledger, role->start.tags, modules, role->collector.files,
+				&comments);
 	struct profile_header header = {
 		.time_ns = role->period_start_ns,
 		.duration_ns = end_ns - role->period_start_ns,
@@ -392,8 +410,8 @@ finish_profile(struct unwinder_role *role, bool is_last)
 	int64_t end_ns = clock_ns(CLOCK_REALTIME);
 
 	add_kernel_counts(role);
-	collector_add_lost(&role->collector, role->start.target_pid, role->target_executable,
-			   role->target_name, role->start.period_ns);
+	missing_time_settle(&role->missing, &role->collector.ledger, (uint64_t)clock_ns(CLOCK_MONOTONIC));
+	collector_add_without_stacks(&role->collector, &role->target, role->start.period_ns);
 	struct profile_message message = {
 		.sequence = role->sequence,
 		.start_ns = role->period_start_ns,
@@ -482,7 +500,11 @@ prepare(struct unwinder_role *role)
 	role->kernel_lost = role->start.kernel_lost;
 	role->sequence = role->start.sequence;
 	role->period_start_ns = role->start.start_ns;
+	role->target.pid = role->start.target_pid;
+	missing_time_init(&role->missing, role->start.period_ns);
+	missing_time_add_task(&role->missing, role->start.target_pid);
 	result = journal_replay(journal, replay, role);
+	missing_time_forget_ended(&role->missing);
 	return result < 0 ? result : journal_open(journal, &role->journal);
 }
 

@@ -480,3 +480,5 @@ seed("pprof", profile.replace(b"/usr/bin/true", b"[jit:4194303]"), part(4, numbe
 seed("pprof", part(1, number(1, 1)) + part(6))
 seed("pprof", profile, part(4, number(1, 3), number(2, 99), number(3, 5)), part(2, number(1, 77), number(2, -1)))
 seed("pprof", profile, part(3, number(1, 2), number(2, 0), number(3, -1), number(5, 1000)), part(13, varint(5)))
+seed("pprof", profile, part(3, number(1, 2), number(2, 0x1000), number(3, 0x3000), number(5, 3)), part(13, varint(8) + varint(9) + varint(5)),
+     part(6, b"ddprof.file.1=size:4096 modified:1700000000123456789 /usr/bin/true"), part(6, b"ddprof.file.2=size:-1 modified:x"))

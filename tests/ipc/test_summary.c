@@ -35,6 +35,12 @@ test_lines(void **state)
 		{{.profiles = 1, .last_name = "c.pprof"},
 		 "/",
 		 "ddprof-launch: no samples (less CPU time than one sampling period); profile: /c.pprof\n"},
+		{{.ledger = {.in_kernel_ns = 1990000000, .unsampled_ns = 20000000},
+		  .profiles = 1,
+		  .last_name = "k.pprof"},
+		 "/",
+		 "ddprof-launch: no samples (2.01 s of CPU time in the kernel or in tasks shorter than one "
+		 "sampling period); profile: /k.pprof\n"},
 		{{.ledger = {.lost = 5}, .profiles = 1, .last_name = "l"},
 		 "o",
 		 "ddprof-launch: 0 samples, 5 lost, 100.0% of stacks reached the root; profile: o/l\n"},

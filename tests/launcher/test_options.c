@@ -153,6 +153,8 @@ test_accepted_on_command_line(void **state)
 		{{"x"}, "unwind", "auto  (default)"},
 		{{"--stack_sample_size", "1024", "x"}, "stack_sample_size", "1024  (command line)"},
 		{{"--stack-sample_size", "65528", "x"}, "stack_sample_size", "65528  (command line)"},
+		{{"x"}, "disable_symbolization", "false  (default)"},
+		{{"--disable-symbolization=yes", "x"}, "disable_symbolization", "true  (command line)"},
 		{{"--enable", "false", "x"}, "enable", "false  (command line)"},
 		{{"--enable", "No", "x"}, "enable", "false  (command line)"},
 		{{"--enable", "off", "x"}, "enable", "false  (command line)"},
@@ -213,6 +215,8 @@ test_accepted_from_environment(void **state)
 		 "sCPU freq=3  (environment DD_PROFILING_NATIVE_EVENTS)"},
 		{"DD_PROFILING_SAMPLE_STACK_USER=8192", "stack_sample_size",
 		 "8192  (environment DD_PROFILING_SAMPLE_STACK_USER)"},
+		{"DD_PROFILING_DISABLE_SYMBOLIZATION=1", "disable_symbolization",
+		 "true  (environment DD_PROFILING_DISABLE_SYMBOLIZATION)"},
 		{"DD_PROFILING_ENABLED=no", "enable", "false  (environment DD_PROFILING_ENABLED)"},
 		{"DD_PROFILING_NATIVE_LOG_LEVEL=error", "log_level",
 		 "error  (environment DD_PROFILING_NATIVE_LOG_LEVEL)"},
@@ -625,7 +629,7 @@ test_table_is_complete(void **state)
 		bool has_variable = !is_flag && i != OPTION_KEEP_CAP;
 
 		assert_non_null(row->name);
-		assert_true(strlen(row->name) <= 17); /* the column of --show_config */
+		assert_true(strlen(row->name) <= 21); /* the column of --show_config */
 		assert_null(strchr(row->name, '-'));
 		assert_non_null(row->help);
 		assert_true((is_flag && !is_audit) == !row->placeholder && has_variable == !!row->variable &&

@@ -295,6 +295,7 @@ collector_add_samples(struct collector *collector, const struct sample_record *s
 
 		if (!sampled[i].process) {
 			collector->ledger.unstored++;
+			collector->ledger.cpu_time_ns += samples[i].period_ns;
 			continue;
 		}
 		walk.program = process_executable(sampled[i].process);
@@ -310,24 +311,43 @@ collector_add_samples(struct collector *collector, const struct sample_record *s
 	}
 }
 
-void
-collector_add_lost(struct collector *collector, uint32_t pid, uint32_t executable, const char *name,
-		   uint64_t period_ns)
+static void
+add_without_stack(struct collector *collector, const struct session_target *target, const char *name,
+		  uint64_t cpu_time_ns, uint64_t count)
 {
-	if (collector->ledger.lost == 0)
+	if (cpu_time_ns == 0)
 		return;
-	struct profile_frame frames[2] = {pseudo_frame(collector, "[lost]", ""),
-					  executable_frame(collector, executable, pid)};
+	struct profile_frame frames[2] = {pseudo_frame(collector, name, ""),
+					  executable_frame(collector, target->executable, target->pid)};
 	store(collector, &(struct profile_sample){
 				 .frames = frames,
 				 .frame_count = 2,
-				 .pid = pid,
-				 .tid = pid,
-				 .process_name = name,
-				 .thread_name = name,
-				 .cpu_time_ns = (int64_t)(collector->ledger.lost * period_ns),
-				 .count = (int64_t)collector->ledger.lost,
+				 .pid = target->pid,
+				 .tid = target->pid,
+				 .process_name = target->name,
+				 .thread_name = target->name,
+				 .cpu_time_ns = (int64_t)cpu_time_ns,
+				 .count = (int64_t)count,
 			 });
+}
+
+void
+collector_add_without_stacks(struct collector *collector, const struct session_target *target,
+			     uint64_t period_ns)
+{
+	const struct ledger *ledger = &collector->ledger;
+	const struct {
+		const char *name;
+		uint64_t cpu_time_ns;
+	} parts[] = {
+		{"[lost]", ledger->lost * period_ns},
+		{"[kernel]", ledger->in_kernel_ns},
+		{"[unsampled]", ledger->unsampled_ns},
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		add_without_stack(collector, target, parts[i].name, parts[i].cpu_time_ns,
+				  (parts[i].cpu_time_ns + period_ns / 2) / period_ns);
 }
 
 int

@@ -57,9 +57,16 @@ struct sampled_process {
 };
 void collector_look_up(void *sampled_process, uint64_t pc, struct code_place *ret);
 
-/* One sample for everything that ledger.lost counts, under this process's name. */
-void collector_add_lost(struct collector *collector, uint32_t pid, uint32_t executable, const char *name,
-			uint64_t period_ns);
+/* Who has what no stack tells the owner of. */
+struct session_target {
+	uint32_t pid, executable; /* file number */
+	char name[16];
+};
+
+/* One sample for each kind of time that the ledger has without stacks: "[lost]", "[kernel]", "[unsampled]".
+ */
+void collector_add_without_stacks(struct collector *collector, const struct session_target *target,
+				  uint64_t period_ns);
 
 /* The profile as one pprof message. 0 or -errno. */
 int collector_write(struct collector *collector, const struct profile_header *header, int fd);

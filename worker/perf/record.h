@@ -38,6 +38,7 @@ struct mmap_record {
 	uint8_t build_id[MAX_BUILD_ID];
 	uint32_t build_id_size; /* 0: device and inode are set instead */
 	bool is_executable;
+	uint64_t time_ns; /* CLOCK_MONOTONIC; 0: unknown; for the reader of the ring to set */
 	const char *path; /* terminated, inside `struct sideband_record` */
 };
 struct comm_record {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <time.h>
 #include <uthash.h>
 
 struct file_key {
@@ -125,6 +126,7 @@ fill_entry(struct entry *entry, const struct mmap_record *record, size_t path_le
 		.device_major = record->device_major,
 		.device_minor = record->device_minor,
 		.inode = record->inode,
+		.mapped_ns = record->time_ns,
 		.fd = -1,
 	};
 	memcpy(entry->file.build_id, record->build_id, record->build_id_size);
@@ -157,6 +159,12 @@ mapped_files_get(struct mapped_files *files, uint32_t number)
 	return number >= 1 && number <= files->count ? &files->by_number[number - 1]->file : NULL;
 }
 
+uint32_t
+mapped_files_count(const struct mapped_files *files)
+{
+	return files->count;
+}
+
 /* The vdso is in no file; ours is the same image as the target's (one per kernel and ABI). */
 static int
 open_vdso(struct mapped_file *file)
@@ -169,6 +177,24 @@ open_vdso(struct mapped_file *file)
 	memcpy(&header, bytes, sizeof(header));
 	return elf_image_open_memory(bytes, header.e_shoff + (size_t)header.e_shentsize * header.e_shnum,
 				     &file->image);
+}
+
+static int64_t
+clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Written over in place before we came, or before a predecessor of ours died. */
+static bool
+was_modified_since_mapped(const struct mapped_file *file)
+{
+	int64_t since_boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+
+	return file->mapped_ns > 0 && file->identity.modified_ns - since_boot_ns > (int64_t)file->mapped_ns;
 }
 
 /* The supervisor cannot read ELF, so the build id is checked here; without one from the kernel the
@@ -185,7 +211,7 @@ is_the_mapped_file(struct mapped_file *file)
 		memcpy(file->build_id, id, size);
 		file->build_id_size = (uint32_t)size;
 	}
-	return true;
+	return file_identity_of(file->fd, &file->identity) == 0 && !was_modified_since_mapped(file);
 }
 
 /* One place after another until there is the file that was mapped. */

@@ -65,7 +65,7 @@ write_unnamed(struct collector *collector, const struct recording *recording, in
 		return -errno;
 	recording_times(recording, &first_ns, &last_ns);
 	file_endings_worst(&collector->endings, collector->files, modules, ENDING_MODULES);
-	profile_comments_format(&collector->ledger, "", modules, &comments);
+	profile_comments_format(&collector->ledger, "", modules, collector->files, &comments);
 	struct profile_header header = {
 		.duration_ns = (int64_t)(last_ns - first_ns),
 		.time_ns = end_ns - (int64_t)(last_ns - first_ns),

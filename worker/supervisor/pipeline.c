@@ -82,6 +82,8 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 		sum->level[i] += part->level[i];
 	sum->cpu_time_ns += part->cpu_time_ns;
 	sum->kernel_count_ns += part->kernel_count_ns;
+	sum->in_kernel_ns += part->in_kernel_ns;
+	sum->unsampled_ns += part->unsampled_ns;
 }
 
 /* What is in a role is not dropped: its answer is on the way. */

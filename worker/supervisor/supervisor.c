@@ -716,6 +716,7 @@ start(struct session *session, int *ret_error)
 	int failure = session_receive(session, ret_error);
 	if (failure != FAILURE_NONE)
 		return failure;
+	session->symbolizer.is_given_up = session->config.disable_symbolization; /* before it ever started */
 	session->period_start_ns = realtime_ns();
 	session->level = LEVEL_COUNT;
 	session->unwinder.deadline_ms = now_ms() + READY_TIMEOUT_MS;

@@ -16,6 +16,7 @@
 #include "worker/symbolize/inline_chain.h"
 #include "worker/symbolize/jit_batch.h"
 #include "worker/symbolize/jit_locations.h"
+#include "worker/symbolize/known_files.h"
 #include "worker/symbolize/module_names.h"
 #include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/source_batch.h"
@@ -91,7 +92,8 @@ struct job {
 	uint64_t first_function_id;
 	const struct symbolize_options *options;
 	struct debug_budget debug_budget;
-	unsigned over_budget; /* files */
+	struct known_files known_files;
+	unsigned over_budget, changed; /* files */
 	struct file_budget jit_budget;
 	unsigned jit_over_budget; /* processes */
 };
@@ -161,6 +163,18 @@ open_vdso(struct elf_source **ret)
 				      ret);
 }
 
+/* Whether what was opened is what was mapped: the names of a file that was replaced, or written over, would
+ * be lies. The vdso (no descriptor) is. */
+static bool
+is_the_file(struct job *job, const char *path, const char *build_id, int fd, struct elf_source *source)
+{
+	bool is_same = build_id[0] ? source && elf_source_has_build_id(source, build_id)
+				   : fd < 0 || known_files_is(&job->known_files, path, fd);
+
+	job->changed += !is_same;
+	return is_same;
+}
+
 /* The file's names. *fd must outlive them, and is -1 unless the file is the one that was mapped. */
 static struct module_names *
 open_names(struct job *job, const char *path, const char *build_id, int *fd)
@@ -177,12 +191,9 @@ open_names(struct job *job, const char *path, const char *build_id, int *fd)
 	} else {
 		return NULL; /* [vsyscall], [anon:...]: nothing to open */
 	}
-	if (error) {
-		close_fd(fd);
+	if (error && *fd < 0)
 		return NULL;
-	}
-	/* A file that was replaced since: its names would be lies. */
-	if (build_id[0] && !elf_source_has_build_id(source, build_id)) {
+	if (!is_the_file(job, path, build_id, *fd, source) || error) {
 		elf_source_close(source);
 		close_fd(fd);
 		return NULL;
@@ -584,6 +595,7 @@ append_comments(struct job *job)
 	} counters[] = {
 		{"ddprof.debug_info.over_budget", job->over_budget},
 		{"ddprof.jit.over_budget", job->jit_over_budget},
+		{"ddprof.modules_changed", job->changed},
 	};
 	const size_t counters_count = sizeof(counters) / sizeof(counters[0]);
 	Profile *profile = job->profile;
@@ -609,6 +621,7 @@ append_comments(struct job *job)
 	return 0;
 }
 
+/* Says of how many files debug information was left out, and how many are not what was mapped, if any. */
 static int
 append_functions(struct job *job)
 {
@@ -704,8 +717,10 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 
 	if (!error) {
 		start(&job);
-		error = group_locations(&job);
+		error = known_files_take(job.profile, &job.arena, &job.known_files);
 	}
+	if (!error)
+		error = group_locations(&job);
 	if (!error)
 		error = name_files(&job);
 	if (!error)
