@@ -81,7 +81,7 @@ supervise(pid_t target)
 }
 
 static void
-report(const struct log_destination *log, const char *output, int channel)
+report(const struct log_destination *log, const struct launch_options *options, int channel)
 {
 	static struct message message;
 
@@ -93,7 +93,7 @@ report(const struct log_destination *log, const char *output, int channel)
 	const struct summary_message *summary =
 		result < 0 ? NULL : message_expect(&message, MESSAGE_SUMMARY, sizeof(*summary), 0);
 	if (summary)
-		summary_log(&log->launcher, summary, output);
+		summary_log(&log->launcher, summary, options->output, "");
 	else
 		log_line(&log->launcher, LOG_LEVEL_ERROR, "the worker %s",
 			 result == -ETIMEDOUT ? "did not write its last profile in time"
@@ -181,6 +181,6 @@ wait_for_target(const struct launch_options *options, const struct log_destinati
 		return end_like(supervise(target)); /* 125, without having started anything */
 	}
 	int status = supervise(target);
-	report(log, options->output, ends[0]);
+	report(log, options, ends[0]);
 	return end_like(status);
 }

@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 
 #define SYMBOLIZE_TIMEOUT_MS 60000
-#define EXPORTER_TIMEOUT_MS 30000 /* until it handled what it was told: a slow disk is no reason */
 
 enum stage {
 	STAGE_SYMBOLIZE,

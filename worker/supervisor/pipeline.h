@@ -13,6 +13,9 @@ struct pipeline;
 #define PIPELINE_MAX 64
 #define PIPELINE_MAX_BYTES (64ull << 20)
 
+/* Until the exporter handled what it was told: a slow disk is no reason to end it. */
+#define EXPORTER_TIMEOUT_MS 30000
+
 struct pipeline *pipeline_new(void);
 void pipeline_free(struct pipeline *pipeline);
 

@@ -492,10 +492,14 @@ take_working(struct session *session, struct role_process *role, struct message 
 {
 	const struct working_message *working = message_expect(message, MESSAGE_WORKING, sizeof(*working), 0);
 
-	(void)role;
-	if (working)
-		session->working_on = working->profile;
-	return working != NULL;
+	if (!working)
+		return false;
+	session->working_on = working->profile;
+	if (working->profile && role->deadline_ms == 0)
+		role->deadline_ms = now_ms() + EXPORTER_TIMEOUT_MS;
+	else if (!working->profile && pipeline_is_acknowledged(session->pipeline, session->deliveries.status.taken))
+		role->deadline_ms = 0;
+	return true;
 }
 
 static bool
