@@ -150,7 +150,7 @@ has_parent_lost_them(int parent)
 }
 
 int
-wait_for_target(const struct launch_options *options, const struct log_destination *log,
+wait_for_target(const struct launch_options *options, const struct log_destination *log, const char *output,
 		int (*launch)(void *context, int wait_fd), void *context)
 {
 	struct sigaction before, standard = {.sa_handler = SIG_DFL};
@@ -181,6 +181,6 @@ wait_for_target(const struct launch_options *options, const struct log_destinati
 		return end_like(supervise(target)); /* 125, without having started anything */
 	}
 	int status = supervise(target);
-	report(log, options->output, ends[0]);
+	report(log, output, ends[0]);
 	return end_like(status);
 }

@@ -46,10 +46,10 @@ receive_setup(struct session *session)
 {
 	static struct message message;
 	int *slots[LAUNCH_FD_COUNT] = {
-		[LAUNCH_FD_CONFIG] = &session->config_fd,
-		[LAUNCH_FD_OUTPUT] = &session->output,
-		[LAUNCH_FD_LOG] = &session->log.fd,
-		[LAUNCH_FD_WAIT] = &session->wait,
+		[LAUNCH_FD_CONFIG] = &session->config_fd,  [LAUNCH_FD_OUTPUT] = &session->output,
+		[LAUNCH_FD_LOG] = &session->log.fd,        [LAUNCH_FD_WAIT] = &session->wait,
+		[LAUNCH_FD_DELIVERY] = &session->delivery, [LAUNCH_FD_SPOOL] = &session->spool,
+		[LAUNCH_FD_PREFIX] = &session->prefix,
 	};
 	int result = channel_receive(FD_HANDOVER, &message, HANDOVER_TIMEOUT_MS);
 
@@ -65,7 +65,7 @@ receive_setup(struct session *session)
 	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
 		if (request->present & 1u << i)
 			*slots[i] = message_take_fd(&message, next++);
-	return session->config_fd < 0 || session->output < 0 ? -EBADMSG : read_config(session);
+	return session->config_fd < 0 || session->delivery < 0 ? -EBADMSG : read_config(session);
 }
 
 /* PERF_EVENT_IOC_ID answers only on a perf descriptor; anything else is ENOTTY. */
@@ -165,6 +165,7 @@ session_receive(struct session *session, int *ret_error)
 {
 	session->launch = FD_LAUNCH;
 	session->wait = session->output = session->config_fd = session->log.fd = session->journal = -1;
+	session->delivery = session->spool = session->prefix = -1;
 	int result = receive_setup(session);
 	if (result == 0)
 		result = ring_set_receive(FD_HANDOVER, &session->ring_set, HANDOVER_TIMEOUT_MS);

@@ -23,6 +23,7 @@ struct session {
 	int launch; /* until the target was executed; -1 afterwards */
 	int wait;   /* --wait: the waiting parent; -1 without */
 	int output, config_fd, journal, signals;
+	int delivery, spool, prefix; /* for the exporter; spool, prefix and output: -1 without */
 	struct ring_set ring_set;
 	struct perf_ring rings[MAX_RINGS]; /* mapped so that they outlive every unwinder */
 	uint32_t watched_ring;             /* the first ring whose events have not hung up */
