@@ -6,6 +6,7 @@
 #include "ipc/fd.h"
 #include "ipc/text.h"
 #include "launcher/cgroup_inode.h"
+#include "launcher/limit_failure.h"
 #include "launcher/option_table.h"
 #include "launcher/sealed_memfd.h"
 
@@ -46,7 +47,12 @@ static int
 problem(char *ret, enum option_id id, const char *path, int error, const char *fix)
 {
 	char shown[256];
+	enum failure limit = limit_failure(FAILURE_OUTPUT, error);
 
+	if (limit != FAILURE_OUTPUT) {
+		failure_explain(ret, DELIVERY_PROBLEM_MAX, limit, error);
+		return -error;
+	}
 	text_escape(shown, sizeof(shown), path, strlen(path));
 	snprintf(ret, DELIVERY_PROBLEM_MAX, "--%s '%s': %s; %s", option_table[id].name, shown,
 		 error == EINVAL ? "not a regular file" : strerror(error), fix);
@@ -190,10 +196,8 @@ seal(struct delivery_choice *choice, const struct certificates *pem, char *ret_p
 	int fd = sealed_memfd("ddprof-delivery", parts, pem->used > 0 ? 2 : 1);
 
 	if (fd < 0)
-		snprintf(ret_problem, DELIVERY_PROBLEM_MAX,
-			 "cannot pass on where profiles go: %s; raise the limits this process runs under "
-			 "(ulimit -a)",
-			 strerror(-fd));
+		failure_explain(ret_problem, DELIVERY_PROBLEM_MAX,
+				limit_failure(fd == -EFBIG ? FAILURE_FILE_SIZE : FAILURE_SETUP, -fd), -fd);
 	return fd;
 }
 
@@ -227,7 +231,7 @@ delivery_open(struct delivery_choice *choice, struct delivery_fds *ret,
 	cgroup_inode_text("/proc/self/cgroup", "/sys/fs/cgroup", choice->config.entity_id,
 			  sizeof(choice->config.entity_id));
 	if (has_pem && !(pem.bytes = malloc(DELIVERY_PEM_MAX))) {
-		snprintf(ret_problem, DELIVERY_PROBLEM_MAX, "too little memory for the certificates");
+		failure_explain(ret_problem, DELIVERY_PROBLEM_MAX, FAILURE_TOO_LITTLE_MEMORY, ENOMEM);
 		return -ENOMEM;
 	}
 	int result = open_all(choice, &fds, &pem, ret_problem);

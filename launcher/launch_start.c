@@ -5,6 +5,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
+#include "launcher/limit_failure.h"
 #include "launcher/sealed_memfd.h"
 #include "policy/events.h"
 #include "policy/levels.h"
@@ -21,25 +22,10 @@
 
 #define ANSWER_TIMEOUT_MS 5000
 
-/* A limit of the caller's that is reached looks different at every step and has one fix. */
 static struct launch_outcome
 outcome(enum failure failure, int error)
 {
-	static const struct {
-		int error;
-		enum failure failure;
-	} limits[] = {
-		{EMFILE, FAILURE_TOO_MANY_FILES},       {ENFILE, FAILURE_TOO_MANY_FILES},
-		{ETOOMANYREFS, FAILURE_TOO_MANY_FILES}, /* counts those in flight between processes */
-		{EAGAIN, FAILURE_TOO_MANY_PROCESSES},   /* fork, or exec after a change of user */
-		{ENOMEM, FAILURE_TOO_LITTLE_MEMORY},
-	};
-
-	for (size_t i = 0;
-	     failure_detail(failure) == FAILURE_DETAIL_ERRNO && i < sizeof(limits) / sizeof(limits[0]); i++)
-		if (limits[i].error == error)
-			failure = limits[i].failure;
-	return (struct launch_outcome){failure, error};
+	return (struct launch_outcome){limit_failure(failure, error), error};
 }
 
 /* Opened here, with the caller's rights, so that the worker needs none of its own. Created when its
