@@ -171,7 +171,8 @@ summary_log(const struct log *log, const struct summary_message *summary, const 
 		add_delivered(&closing, destination);
 		add_missing(&closing, destination, summary, spool);
 	}
-	if (closing.used == counts && summary->profiles == 0) {
+	if (closing.used == counts && (summary->profiles == 0 || summary->destinations == 0)) {
+		/* without destinations there never was an exporter, and why not was said */
 		add(&closing, "; no profile was written");
 		closing.level = LOG_LEVEL_ERROR;
 	}
