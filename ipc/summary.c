@@ -43,8 +43,7 @@ struct closing {
 	enum log_level level;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-add(struct closing *closing, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) add(struct closing *closing, const char *format, ...)
 {
 	size_t left = sizeof(closing->text) - closing->used;
 	va_list arguments;
@@ -92,9 +91,8 @@ static void
 add_missing(struct closing *closing, const struct summary_destination *destination,
 	    const struct summary_message *summary, const char *spool)
 {
-	uint64_t missing = summary->profiles > destination->delivered
-				   ? summary->profiles - destination->delivered
-				   : 0;
+	uint64_t missing =
+		summary->profiles > destination->delivered ? summary->profiles - destination->delivered : 0;
 	uint64_t kept = missing < summary->spooled ? missing : summary->spooled;
 	const char *why = destination->problem[0] ? destination->problem : "there was no time";
 

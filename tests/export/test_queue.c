@@ -1,5 +1,5 @@
-/* Oldest first, one at a time, each destination by itself; nothing is forgotten, nothing is sent twice. The test
- * is the network: it decides every answer, and what time it is. */
+/* Oldest first, one at a time, each destination by itself; nothing is forgotten, nothing is sent twice. The
+ * test is the network: it decides every answer, and what time it is. */
 
 #include "worker/export/queue.h"
 
@@ -14,14 +14,13 @@
 #include <cmocka.h>
 
 static struct queue *queue;
-static char sent[4096];             /* "0:5 " = destination 0 was given number 5 */
-static char events[4096];           /* "+0:5" accepted, "done 5", "gone 5", "0=403" */
-static bool is_synchronous;         /* start() answers at once, with this: */
+static char sent[4096];     /* "0:5 " = destination 0 was given number 5 */
+static char events[4096];   /* "+0:5" accepted, "done 5", "gone 5", "0=403" */
+static bool is_synchronous; /* start() answers at once, with this: */
 static struct delivery_answer prompt;
 static uint64_t seed;
 
-static void __attribute__((format(printf, 2, 3)))
-note(char *log, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) note(char *log, const char *format, ...)
 {
 	size_t used = strlen(log);
 	va_list arguments;
@@ -260,8 +259,8 @@ test_refusing_destination(void **state)
 	EXPECT(events, "+0:1 0=202 done 1 gone 1 +0:2 done 2 gone 2 ");
 }
 
-/* Set aside: the next ones go on; offered again, alone and slowly. When one of them is taken after all, so may
- * be the others. */
+/* Set aside: the next ones go on; offered again, alone and slowly. When one of them is taken after all, so
+ * may be the others. */
 static void
 test_refused_profiles(void **state)
 {
