@@ -100,6 +100,7 @@ static const struct {
 	[DESTINATION_FOLDER] = {format_folder, false},
 	[DESTINATION_PREFIX] = {format_prefix, false},
 	[DESTINATION_DATADOG] = {format_datadog, true},
+	[DESTINATION_PYROSCOPE] = {format_pyroscope, true},
 };
 
 int
