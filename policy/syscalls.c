@@ -12,6 +12,7 @@
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -168,6 +169,8 @@ static const struct syscall_rule network[] = {
 	{"fcntl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, F_SETFL)},
 	{"ioctl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, FIONBIO)},
 	{"ioctl", VERDICT_ALLOW, "size of a name server's answer", ARGUMENT(1, ALL_BITS, FIONREAD)},
+	{"rt_sigaction", VERDICT_ALLOW, "libcurl ignores SIGPIPE while it closes connections",
+	 ARGUMENT(0, ALL_BITS, SIGPIPE)},
 	/* names of hosts: Landlock knows the files */
 	{"openat",
 	 VERDICT_ALLOW,
@@ -177,6 +180,7 @@ static const struct syscall_rule network[] = {
 	 VERDICT_ALLOW,
 	 "did resolv.conf or the certificates change",
 	 {{0, ALL_BITS, (uint32_t)AT_FDCWD}, {3, ALL_BITS, 0}}},
+	{"sysinfo", VERDICT_ALLOW, "qsort asks once how much memory there is"},
 	/* everything is loaded: who comes late is told so */
 	{"mmap", VERDICT_EACCES, "a library that a library would load", ARGUMENT(2, PROT_EXEC, PROT_EXEC)},
 };
