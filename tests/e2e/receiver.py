@@ -15,12 +15,9 @@ class Request:
     def __init__(self, path, headers, body, answer):
         self.path, self.headers, self.body, self.answer = path, headers, body, answer
         self.at = time.monotonic()
-        self.launch = PATTERNS["launch"].search(body)[1].decode()
-        self.sequence = int(PATTERNS["sequence"].search(body)[1])
-
-    @property
-    def profile(self):
-        return self.launch, self.sequence
+        launch, sequence = PATTERNS["launch"].search(body), PATTERNS["sequence"].search(body)
+        self.sequence = int(sequence[1]) if sequence else None  # only Datadog's form says
+        self.profile = (launch[1].decode() if launch else None, self.sequence)
 
 
 class Receiver:
