@@ -34,8 +34,8 @@ def enter_own_host():
         os.environ["DDPROF_OWN_HOST"] = "1"
         os.execv(program, [program, *ways, sys.executable, *sys.argv])
     folder = tempfile.mkdtemp(prefix="ddprof-etc-")
-    script = (f"mount --make-rprivate / && mount -t tmpfs none {folder} && cp -a /etc/. {folder} && "
-              f"rm -f {folder}/resolv.conf {folder}/hosts && mount --move {folder} /etc")
+    script = (f"mount --make-rprivate / && mount -t tmpfs none {folder} && (cp -a /etc/. {folder} 2>/dev/null; "
+              f"rm -f {folder}/resolv.conf {folder}/hosts; mount --bind {folder} /etc && umount {folder})")
     subprocess.run(["/bin/sh", "-c", script], check=True)
     os.rmdir(folder)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
@@ -262,16 +262,18 @@ class SystemCalls(Case):
             servers.unavailable("strace is not installed")
         folder = tempfile.mkdtemp(prefix="ddprof-strace-")
         self.addCleanup(shutil.rmtree, folder)
-        authority = Authority(folder, "ours")
+        authority, other = Authority(folder, "ours"), Authority(folder, "other")
         pair = authority.sign("svc", ["DNS:svc.test"])
         with open("/etc/ssl/certs/ca-certificates.crt", "a") as bundle:
             bundle.write(read(authority.path))
         self.keep(NameServer({"svc.test": ["::1", "127.0.0.1"]}))
         server = self.server("::1", context=server_context(pair))
+        stranger = self.server("::1", context=server_context(other.sign("stranger", ["DNS:svc.test"])))
         url = f"https://svc.test:{server.port}/"
         log = os.path.join(folder, "log")
-        with Client(url, prefix=[strace, "-f", "-qq", "-o", log]) as client:
+        with Client(url, f"https://svc.test:{stranger.port}/", prefix=[strace, "-f", "-qq", "-o", log]) as client:
             self.assertEqual(client.post(url, size=1 << 20).words, "here")
+            self.assertEqual(client.post(f"https://svc.test:{stranger.port}/").status, 0)
             write("/etc/resolv.conf", "nameserver 127.0.0.1\n#\n")
             server.close()
             client.post(url)
