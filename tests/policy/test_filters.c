@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <seccomp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -562,6 +563,9 @@ test_rights(void **state)
 		{"recvfrom", {0}, SUPERVISOR | UPLOADER},
 		{"sendmmsg", {0}, SUPERVISOR | UPLOADER},
 		{"recvmmsg", {0}, NOBODY},
+		{"writev", {0}, SUPERVISOR | UPLOADER},
+		{"rt_sigaction", {SIGPIPE}, SUPERVISOR | UPLOADER},
+		{"rt_sigaction", {SIGSEGV}, SUPERVISOR},
 		{"sendmsg", {0}, EVERYONE},
 		{"recvmsg", {0}, EVERYONE},
 		/* code */
