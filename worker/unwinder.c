@@ -194,10 +194,11 @@ follow_mapping(struct unwinder_role *role, const struct mmap_record *record, boo
 		jit_watch_add(&role->jit_watch, record->pid);
 	if (is_replay)
 		return;
-	if (jit_dump_name_is(record->path))
+	if (file->state == MAPPED_FILE_UNOPENED && jit_dump_name_is(record->path)) {
 		hold_jit_dump(record);
-	else
-		mapped_files_open(role->collector.files, file, record->pid);
+		file->state = MAPPED_FILE_UNREADABLE; /* there is no code in it, and it is asked for once */
+	}
+	mapped_files_open(role->collector.files, file, record->pid);
 }
 
 static void

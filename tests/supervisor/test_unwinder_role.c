@@ -43,7 +43,7 @@ static struct {
 	struct ring_set set; /* 0: sideband, 1: samples */
 	struct ring_memory ring[2];
 	unsigned requests;
-	unsigned map_requests;
+	unsigned map_requests, dump_requests;
 	char held_dump[64];
 } role;
 
@@ -218,6 +218,7 @@ answer_hold(void)
 		assert_non_null(dump);
 		assert_int_equal(dump->pid, TARGET);
 		assert_int_equal(dump->inode, 99);
+		role.dump_requests++;
 		memcpy(role.held_dump, dump->path, sizeof(role.held_dump) - 1);
 	}
 	assert_int_equal(channel_send(role.broker, MESSAGE_HELD, &held, sizeof(held), NULL, 0), 0);
@@ -490,6 +491,7 @@ test_code_without_a_file(void **state)
 	write_mapping("//anon", CODE_START);
 	write_mapping("//anon", CODE_START + 0x1000);
 	write_mapping("/home/u/jit-1.dump", CODE_START + 0x8000);
+	write_mapping("/home/u/jit-1.dump", CODE_START + 0x9000);
 	write_sample(TARGET, CODE_START + 0x123);
 	for (int i = 0; i < 2; i++) { /* the second time, the map is there */
 		struct timespec pause = {.tv_nsec = 100000000};
@@ -503,6 +505,7 @@ test_code_without_a_file(void **state)
 	}
 	assert_int_equal(role.requests, 0);
 	assert_string_equal(role.held_dump, "/home/u/jit-1.dump");
+	assert_int_equal(role.dump_requests, 1);
 	assert_int_equal(role.map_requests, 2);
 	assert_int_equal(head.ledger.samples, 0);
 	/* other code of the same process: it is held */

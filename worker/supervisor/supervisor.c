@@ -1,5 +1,6 @@
 /* The parent of all roles: starts and restarts them, answers their file requests, moves finished profiles
- * along, and ends when the target's events do. It parses nothing but fixed-size messages. */
+ * along, and ends when the target's events do. It parses nothing but fixed-size messages and the kernel's
+ * lines on a process. */
 
 #include "worker/roles.h"
 
