@@ -134,6 +134,10 @@ class Names(unittest.TestCase):
         profile = support.run(self, [os.path.join(self.folder, "spin")]).profile()
         way = lambda s: s.stack[-1] == "main.spin" and "runtime.main" in s.stack
         self.assertGreaterEqual(support.share_of(profile.samples, way), 90, support.folded(profile)[:5])
+        functions = profile.functions
+        places = {(profile.strings[functions[line.function_id].name], profile.strings[functions[line.function_id].filename], line.line)
+                  for location in profile.message.location for line in location.line}
+        self.assertIn(("main.spin", os.path.join(self.folder, "main.go"), 3), places)
 
     def test_disabled(self):
         """Addresses, paths and build ids are left; who would name them is not even started."""

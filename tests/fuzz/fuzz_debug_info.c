@@ -13,14 +13,22 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ADDRESSES = 64, INFLATED = 1 << 20, WORK = 1 << 22, FILES = 8 };
+enum { ADDRESSES = 64, INFLATED = 1 << 20, WORK = 1 << 22, FILES = 3 };
+
+struct opener {
+	int fd;
+	unsigned opened;
+};
 
 static int
 open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate)
 {
 	CHECK(debug_request_is_sane(request) || request->way == DEBUG_BY_UNIT);
+	struct opener *opener = context;
+
+	CHECK(++opener->opened <= FILES);
 	*ret_candidate = request->first_candidate;
-	return request->first_candidate > 1 ? -ENOENT : dup(*(int *)context);
+	return request->first_candidate > 1 ? -ENOENT : dup(opener->fd);
 }
 
 static unsigned
@@ -60,7 +68,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	size = cursor_left(&in);
 	int fd = memfd_create("elf", MFD_CLOEXEC);
 	CHECK(fd >= 0 && write(fd, in.at, size) == (ssize_t)size);
-	const struct file_finder finder = {.open_debug = open_debug, .context = &fd};
+	struct opener opener = {.fd = fd};
+	const struct file_finder finder = {.open_debug = open_debug, .context = &opener};
 	struct module_files files = MODULE_FILES_NONE;
 	files.finder = &finder;
 	files.path = "/program";

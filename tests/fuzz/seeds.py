@@ -341,7 +341,7 @@ GO_TEXT, GO_TABLE, GO_MODULE = 0x401000, 0x523000, 0x600000
 NAMES_AT, FUNCTAB_AT, DESCRIBED_AT, UNITS_AT, FILES_AT, VALUES_AT, TREE_AT = 128, 192, 320, 640, 656, 704, 768
 
 
-def go_table(magic, calls=((25, 0x0F),)):
+def go_table(magic, calls=((25, 0x0F),), far=0):
     is_relative, is_new = magic != 0xFFFFFFFA, magic == 0xFFFFFFF1
     word = u32 if is_relative else u64
     base = 0 if is_relative else GO_TEXT
@@ -352,11 +352,16 @@ def go_table(magic, calls=((25, 0x0F),)):
         table[at:at + len(data)] = data
 
     put(0, u32(magic) + u8(0, 0, 1, 8) + u64(2, 2, *((GO_TEXT,) if is_relative else ()), *parts))
+    if far:  # a name across the end of what is read at once
+        table += bytes(far)
+        put(8 + 8 * (3 if is_relative else 2), u64(1024))
+        put(1024 + far - 1024, b"runtime.goexit\0")
+        put(1024, b"main.main\0".ljust(25, b"x") + b"sort.swap\0")
     put(NAMES_AT, b"main.main\0runtime.goexit\0sort.swap\0")
     put(FUNCTAB_AT, word(base, DESCRIBED_AT - FUNCTAB_AT, base + 0x40, DESCRIBED_AT + 128 - FUNCTAB_AT, base + 0x60))
     put(DESCRIBED_AT, word(base) + u32(0, 0, 0, 0, 1, 8, 3, 0, *((7,) if is_new else ())) + u8(0, 0, 0, 4) +
         u32(0, 0, 17, -1, -1, -1, 0))
-    put(DESCRIBED_AT + 128, word(base + 0x40) + u32(10))
+    put(DESCRIBED_AT + 128, word(base + 0x40) + u32(far - 1024 if far else 10))
     put(UNITS_AT, u32(0, 13))
     put(FILES_AT, b"/src/main.go\0/src/sort.go\0")
     put(VALUES_AT, u8(0, 2, 16, 2, 16, 1, 32, 0, 44, 16, 0x8A, 1, 16, 0x85, 1, 32, 0, 0, 16, 2, 16, 1, 32, 0))
@@ -382,6 +387,9 @@ for magic in (0xFFFFFFFA, 0xFFFFFFF0, 0xFFFFFFF1):
     seed("go_pclntab", u64(GO_TEXT), go_program(magic, module=".noptrdata", table_in_module=0, text_in_table=False))
     seed("go_pclntab", u64(GO_TEXT), go_program(magic, calls=((25, 0x10),)))
     seed("go_pclntab", u64(GO_TEXT), go_program(magic, calls=((-1, -1),)))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, far=1024 + 4090))
+    program = go_program(magic)
+    seed("go_pclntab", u64(GO_TEXT), program.replace(u64(1024, 0, 8), u64(1 << 20, 0, 8)))  # more than the file has
 
 # ---- names and texts ----
 
