@@ -103,10 +103,11 @@ struct launch_request {
 	uint32_t present; /* bit i: launch_fd i is attached */
 	uint32_t event;   /* enum event_id of policy/events.h */
 	uint32_t frequency_hz;
-	uint32_t levels;      /* bit i: enum sampling_level i of policy/levels.h is wanted */
-	uint32_t stack_bytes; /* 0, or what samples copy instead of the size that belongs to their level */
+	uint32_t levels;        /* bit i: enum sampling_level i of policy/levels.h is wanted */
+	uint32_t stack_bytes;   /* 0, or what samples copy instead of the size that belongs to their level */
+	uint32_t kernel_frames; /* 1: samples in the kernel too; in SETUP: they are taken */
 };
-_Static_assert(sizeof(struct launch_request) == 20, "wire layout");
+_Static_assert(sizeof(struct launch_request) == 24, "wire layout");
 
 /* ANSWER and MAPPED. failure: enum failure of ipc/failure.h, 0 = ready. */
 struct answer {
@@ -170,6 +171,8 @@ struct start_message {
 	uint32_t restarts; /* deaths since the last finished profile */
 	uint32_t unwind;   /* enum unwind_method */
 	uint32_t level; /* the last one LEVEL named; LEVEL_COUNT: none yet, events are as they were opened */
+	uint32_t kernel_frames; /* samples are taken in the kernel too */
+	uint32_t padding;
 	char container_id[CONTAINER_ID_MAX];
 	char tags[START_TAGS_MAX]; /* "service:a,env:b,version:c,key:value": whom the profile is about */
 	int64_t start_ns;          /* CLOCK_REALTIME: of the period it begins or continues */

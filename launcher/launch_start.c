@@ -134,6 +134,7 @@ send_request(int channel, const struct launch_options *options, const int fds[LA
 		.frequency_hz = options->frequency_hz,
 		.levels = levels_of(options),
 		.stack_bytes = options->stack_sample_size,
+		.kernel_frames = options->kernel_frames,
 	};
 	int attached[LAUNCH_FD_COUNT];
 	size_t count = 0;

@@ -448,6 +448,14 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.accepts = "true, yes, on, 1, false, no, off or 0",
 		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.disable_symbolization),
 	},
+	[OPTION_KERNEL_FRAMES] = {
+		.name = "kernel_frames", .variable = "DD_PROFILING_KERNEL_FRAMES", .placeholder = "BOOL",
+		.default_text = "true",
+		.help = "Whether to show which functions time in the kernel was spent for, as frames '[kernel]', where the "
+			"administrator's policy allows it (docs/policy.md). Otherwise it is one such frame for all of it.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.kernel_frames),
+	},
 	[OPTION_ENABLE] = {
 		.name = "enable", .variable = "DD_PROFILING_ENABLED", .placeholder = "BOOL",
 		.default_text = "true",

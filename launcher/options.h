@@ -105,6 +105,7 @@ enum option_id {
 	OPTION_STACK_SAMPLE_SIZE,
 	OPTION_INLINED_FUNCTIONS,
 	OPTION_DISABLE_SYMBOLIZATION,
+	OPTION_KERNEL_FRAMES,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
@@ -164,6 +165,7 @@ struct launch_options {
 	const char *log_mode; /* "stdout", "stderr", "syslog", "disabled", else a file's path */
 	bool inlined_functions;
 	bool disable_symbolization;
+	bool kernel_frames;
 	bool enabled; /* false: only execute the command */
 	bool show_config;
 	bool require; /* no profiling, no command: exit 125 */

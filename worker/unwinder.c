@@ -502,7 +502,7 @@ prepare(struct unwinder_role *role)
 	role->sequence = role->start.sequence;
 	role->period_start_ns = role->start.start_ns;
 	role->target.pid = role->start.target_pid;
-	missing_time_init(&role->missing, role->start.period_ns);
+	missing_time_init(&role->missing, role->start.period_ns, role->start.kernel_frames);
 	missing_time_add_task(&role->missing, role->start.target_pid);
 	result = journal_replay(journal, replay, role);
 	missing_time_forget_ended(&role->missing);

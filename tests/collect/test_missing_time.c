@@ -20,7 +20,7 @@ static int
 begin(void **state)
 {
 	(void)state;
-	missing_time_init(&missing, PERIOD);
+	missing_time_init(&missing, PERIOD, /* is_kernel_sampled= */ false);
 	missing_time_add_task(&missing, 1);
 	missing_time_see_cpu(&missing, 0);
 	missing_time_see_cpu(&missing, 1);
@@ -143,6 +143,16 @@ test_after_a_restart(void **state)
 	expect((struct ledger){.kernel_count_ns = 1000, .cpu_time_ns = 900}, 100, 0);
 }
 
+/* Then it is in samples, and what is missing can only be of tasks. */
+static void
+test_kernel_is_sampled(void **state)
+{
+	(void)state;
+	missing.is_kernel_sampled = true;
+	expect((struct ledger){.kernel_count_ns = 1000, .cpu_time_ns = 995}, 0, 0);
+	expect((struct ledger){.kernel_count_ns = 1000, .cpu_time_ns = 900}, 0, 105);
+}
+
 static void
 test_limit(void **state)
 {
@@ -160,9 +170,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_one_task),   TEST(test_counted_before_sampled), TEST(test_short_tasks),
-		TEST(test_long_tasks), TEST(test_tasks_that_run),         TEST(test_after_a_restart),
-		TEST(test_limit),
+		TEST(test_one_task),          TEST(test_counted_before_sampled),
+		TEST(test_short_tasks),       TEST(test_long_tasks),
+		TEST(test_tasks_that_run),    TEST(test_after_a_restart),
+		TEST(test_kernel_is_sampled), TEST(test_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -268,6 +268,8 @@ test_vdso(void **state)
 	assert_int_equal(file->fd, -1);
 	assert_non_null(file->module);
 	assert_int_equal(broker.requests, 0);
+	assert_true(file->build_id_size > 0); /* which the kernel does not tell */
+	assert_int_equal(strlen(file->build_id_hex), 2 * file->build_id_size);
 
 	const struct elf_segment *segments; /* it is an image with code in it */
 	size_t count = elf_image_segments(file->image, &segments), executable = 0;

@@ -14,9 +14,9 @@ struct task {
 };
 
 void
-missing_time_init(struct missing_time *ret, uint64_t period_ns)
+missing_time_init(struct missing_time *ret, uint64_t period_ns, bool is_kernel_sampled)
 {
-	*ret = (struct missing_time){.period_ns = period_ns};
+	*ret = (struct missing_time){.period_ns = period_ns, .is_kernel_sampled = is_kernel_sampled};
 }
 
 static void
@@ -135,7 +135,7 @@ kernel_part(const struct missing_time *missing, const struct ledger *ledger, int
 	int64_t by_tasks_ns = (int64_t)(missing->ended_ns + estimate_of_running(missing, now_ns));
 	int64_t kernel_ns = missing->unexplained_ns - by_tasks_ns;
 
-	if (ledger->restarts > 0 || kernel_ns < (int64_t)missing->period_ns)
+	if (missing->is_kernel_sampled || ledger->restarts > 0 || kernel_ns < (int64_t)missing->period_ns)
 		return 0;
 	return kernel_ns < rest_ns ? kernel_ns : rest_ns;
 }

@@ -17,6 +17,7 @@
 
 struct missing_time {
 	uint64_t period_ns;
+	bool is_kernel_sampled; /* none of it is missing */
 	bool is_seen[MAX_CPUS];
 	uint32_t seen_cpus;
 	struct task *tasks;            /* that run, by tid */
@@ -27,7 +28,7 @@ struct missing_time {
 
 #define MISSING_TASKS_MAX 65536 /* what is beyond counts when it ends */
 
-void missing_time_init(struct missing_time *ret, uint64_t period_ns);
+void missing_time_init(struct missing_time *ret, uint64_t period_ns, bool is_kernel_sampled);
 void missing_time_destroy(struct missing_time *missing);
 
 /* A task whose beginning no record tells: it may have run for ever. */

@@ -165,7 +165,21 @@ mapped_files_count(const struct mapped_files *files)
 	return files->count;
 }
 
-/* The vdso is in no file; ours is the same image as the target's (one per kernel and ABI). */
+/* What the file itself says, when the kernel did not. */
+static void
+take_own_build_id(struct mapped_file *file)
+{
+	uint8_t id[ELF_BUILD_ID_MAX];
+	size_t size = elf_image_build_id(file->image, id);
+
+	if (size > MAX_BUILD_ID)
+		return;
+	memcpy(file->build_id, id, size);
+	file->build_id_size = (uint32_t)size;
+}
+
+/* The vdso is in no file; ours is the same image as the target's (one per kernel and ABI). Its build id tells
+ * another machine's symbolizer that it has another. */
 static int
 open_vdso(struct mapped_file *file)
 {
@@ -175,8 +189,11 @@ open_vdso(struct mapped_file *file)
 	if (!bytes)
 		return -1;
 	memcpy(&header, bytes, sizeof(header));
-	return elf_image_open_memory(bytes, header.e_shoff + (size_t)header.e_shentsize * header.e_shnum,
-				     &file->image);
+	int result = elf_image_open_memory(
+		bytes, header.e_shoff + (size_t)header.e_shentsize * header.e_shnum, &file->image);
+	if (result == 0)
+		take_own_build_id(file);
+	return result;
 }
 
 static int64_t
@@ -203,14 +220,13 @@ static bool
 is_the_mapped_file(struct mapped_file *file)
 {
 	uint8_t id[ELF_BUILD_ID_MAX];
-	size_t size = elf_image_build_id(file->image, id);
+	size_t size;
 
-	if (file->is_build_id_from_kernel)
+	if (file->is_build_id_from_kernel) {
+		size = elf_image_build_id(file->image, id);
 		return size >= file->build_id_size && memcmp(id, file->build_id, file->build_id_size) == 0;
-	if (size <= MAX_BUILD_ID) {
-		memcpy(file->build_id, id, size);
-		file->build_id_size = (uint32_t)size;
 	}
+	take_own_build_id(file);
 	return file_identity_of(file->fd, &file->identity) == 0 && !was_modified_since_mapped(file);
 }
 

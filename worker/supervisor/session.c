@@ -68,6 +68,7 @@ receive_setup(struct session *session)
 		message_discard(&message);
 		return -EBADMSG;
 	}
+	session->kernel_frames = request->kernel_frames;
 	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
 		if (request->present & 1u << i)
 			*slots[i] = message_take_fd(&message, next++);

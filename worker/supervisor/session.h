@@ -44,6 +44,7 @@ struct session {
 	uint64_t next_sequence;
 	uint64_t kernel_count_ns, kernel_lost; /* accounted for by finished profiles */
 	uint32_t level;                        /* of sampling; LEVEL_COUNT: as the events were opened */
+	uint32_t kernel_frames;                /* samples are taken in the kernel too */
 	uint32_t restarts;                     /* of the unwinder, since the last finished profile */
 	bool unwinder_stopped;
 	bool parent_waits_for_export; /* the waiting parent's target ended, others of its tree still run */

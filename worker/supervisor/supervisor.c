@@ -91,6 +91,7 @@ send_start(struct session *session)
 		.restarts = session->restarts,
 		.unwind = session->config.unwind,
 		.level = session->level,
+		.kernel_frames = session->kernel_frames,
 		.start_ns = session->period_start_ns,
 		.sequence = session->next_sequence,
 		.kernel_count_ns = session->kernel_count_ns,
