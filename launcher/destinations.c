@@ -376,8 +376,9 @@ is_header_name(const char *name)
 static bool
 is_set_by_request(const char *name)
 {
-	static const char *const names[] = {"content-type", "content-length", "content-encoding",
-					    "transfer-encoding", "connection"};
+	static const char *const names[] = {"content-type",     "content-length",
+					    "content-encoding", "transfer-encoding",
+					    "connection",       "otlp-profiles-development-version"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcasecmp(name, names[i]) == 0)
