@@ -8,6 +8,7 @@
 #include "worker/export/compress.h"
 #include "worker/export/sample_type.h"
 #include "worker/export/saturate.h"
+#include "worker/export/tags.h"
 #include "worker/profile/decode.h"
 #include "worker/profile/stack_table.h"
 
@@ -56,29 +57,18 @@ add_label(struct buffer *name, const char *key, size_t key_length, const char *v
 	++*count;
 }
 
-static void
-add_tags(struct buffer *name, const char *tags, unsigned *count)
-{
-	while (*tags) {
-		size_t length = strcspn(tags, ","), key = strcspn(tags, ":");
-
-		if (key < length)
-			add_label(name, tags, key, tags + key + 1, length - key - 1, count);
-		tags += length;
-		tags += *tags == ',';
-	}
-}
-
 static char *
 make_name(const struct profile_facts *facts)
 {
 	struct buffer name = {0};
+	struct tag tag;
 	unsigned count = 0;
 
 	add_restricted(&name, facts->service, strlen(facts->service), "-_./");
 	add_label(&name, "env", 3, facts->environment, strlen(facts->environment), &count);
 	add_label(&name, "version", 7, facts->version, strlen(facts->version), &count);
-	add_tags(&name, facts->tags, &count);
+	for (const char *at = facts->tags; tag_next(&at, &tag);)
+		add_label(&name, tag.key, tag.key_length, tag.value, tag.value_length, &count);
 	buffer_add_text(&name, count > 0 ? "}" : "");
 	return buffer_take_text(&name);
 }
