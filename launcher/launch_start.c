@@ -79,6 +79,7 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 {
 	config->log_level = options->log_level;
 	config->upload_period_s = options->upload_period_s;
+	config->export_grace_s = options->export_grace_s;
 	config->period_ns = 1000000000u / options->frequency_hz;
 	config->target_pid = (uint32_t)getpid();
 	config->unwind = method_of(options);
@@ -88,7 +89,8 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
 	       copy_text(config->version, sizeof(config->version), options->version) &&
 	       copy_text(config->tags, sizeof(config->tags), options->tags) &&
-	       copy_text(config->output, sizeof(config->output), output);
+	       copy_text(config->output, sizeof(config->output), output) &&
+	       copy_text(config->spool, sizeof(config->spool), options->delivery.spool);
 }
 
 static int

@@ -402,6 +402,15 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.accepts = "a number of hours from 1 to " TEXT_OF(OPTION_SPOOL_AGE_MAX_H),
 		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.delivery.spool_age_h), .min = 1, .max = OPTION_SPOOL_AGE_MAX_H,
 	},
+	[OPTION_EXPORT_GRACE] = {
+		.name = "export_grace", .variable = "DD_PROFILING_EXPORT_GRACE",
+		.placeholder = "SECONDS",
+		.default_text = TEXT_OF(OPTION_EXPORT_GRACE_DEFAULT_S),
+		.help = "How long, after the command's end, profiles that are not delivered yet are still offered; then they "
+			"stay in the spool, or are lost without one.",
+		.accepts = "a number of seconds from 0 to " TEXT_OF(OPTION_EXPORT_GRACE_MAX_S),
+		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.export_grace_s), .max = OPTION_EXPORT_GRACE_MAX_S,
+	},
 	[OPTION_INTERNAL_STATS] = {
 		.name = "internal_stats", .letter = 'b', .variable = "DD_PROFILING_INTERNAL_STATS",
 		.placeholder = "PATH",

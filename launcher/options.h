@@ -30,6 +30,8 @@
 #define OPTION_SPOOL_SIZE_MAX_MIB 1048576
 #define OPTION_SPOOL_AGE_DEFAULT_H 168
 #define OPTION_SPOOL_AGE_MAX_H 8760
+#define OPTION_EXPORT_GRACE_DEFAULT_S 10
+#define OPTION_EXPORT_GRACE_MAX_S 600
 
 #define OPTION_UPLOAD_PERIOD_MIN_S 1
 #define OPTION_UPLOAD_PERIOD_MAX_S 3600
@@ -95,6 +97,7 @@ enum option_id {
 	OPTION_SPOOL,
 	OPTION_SPOOL_SIZE,
 	OPTION_SPOOL_AGE,
+	OPTION_EXPORT_GRACE,
 	OPTION_INTERNAL_STATS,
 	OPTION_UPLOAD_PERIOD,
 	OPTION_EVENT,
@@ -152,6 +155,7 @@ struct launch_options {
 	const char *tags;        /* "k:v,k:v", every tag valid */
 	struct delivery_options delivery;
 	unsigned int upload_period_s;
+	unsigned int export_grace_s; /* after the command's end */
 	unsigned int frequency_hz; /* of sCPU */
 	enum unwind_method unwind;
 	unsigned int stack_sample_size; /* bytes; 0: as much as stacks turn out to need */
