@@ -175,6 +175,7 @@ struct launch_options {
 	int command_index; /* of the command in argv; argc when there is none */
 	enum option_origin origins[OPTION_COUNT];
 	const char *variables[OPTION_COUNT]; /* which one it is from, when it is from the environment */
+	bool is_unreadable[OPTION_COUNT];    /* it is set, but to nothing that --help describes */
 };
 
 struct option_error {
