@@ -287,7 +287,11 @@ class Tls(Case):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
         server = self.server(context=context)
         url = f"https://localhost:{server.port}/"
-        with Client("--ca", self.authority.path, url) as client:
+        settings = os.path.join(self.folder, "openssl.cnf")  # of a host that would allow it
+        with open(settings, "w") as file:
+            file.write("openssl_conf=a\n[a]\nssl_conf=b\n[b]\nsystem_default=c\n"
+                       "[c]\nMinProtocol=TLSv1\nCipherString=ALL:@SECLEVEL=0\n")
+        with Client("--ca", self.authority.path, url, environment={"OPENSSL_CONF": settings}) as client:
             found = client.post(url)
         self.assertEqual(found.status, 0)
         self.assertRegex(found.words, "(?i)protocol|version|alert|SSL")
