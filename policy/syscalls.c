@@ -107,11 +107,8 @@ static const struct syscall_rule exporter[] = {
 	/* spool: profiles that wait for a destination, of this run or an earlier one */
 	{"openat", VERDICT_ALLOW, "a new file below the spool folder",
 	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE | NEW_FILE, O_WRONLY | NEW_FILE)},
-	{"openat", VERDICT_ALLOW, "a new file below the spool folder, to write and send",
-	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE | NEW_FILE, O_RDWR | NEW_FILE)},
-	{"openat", VERDICT_ALLOW, "what waits in the spool", IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDONLY)},
-	{"openat", VERDICT_ALLOW, "what waits in the spool, to lock or amend; never emptied by opening",
-	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDWR)},
+	{"openat", VERDICT_ALLOW, "what waits in the spool, to send it and to lock it",
+	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDONLY)},
 	{"renameat", VERDICT_ALLOW, "a profile appears whole in the spool", WITHIN_FOLDER(FD_SPOOL)},
 	{"renameat2", VERDICT_ALLOW, "a profile appears whole in the spool (arm64)", WITHIN_FOLDER(FD_SPOOL)},
 	{"unlinkat", VERDICT_ALLOW, "what was delivered leaves the spool",
@@ -119,9 +116,7 @@ static const struct syscall_rule exporter[] = {
 	{"getdents64", VERDICT_ALLOW, "what waits in the spool"},
 	{"flock", VERDICT_ALLOW, "one exporter at a time empties a spool"},
 	{"fsync", VERDICT_ALLOW, "a profile in the spool survives the host"},
-	{"fdatasync", VERDICT_ALLOW, "a profile in the spool survives the host"},
-	{"fstatfs", VERDICT_ALLOW, "room for the spool"},
-	{"ftruncate", VERDICT_ALLOW, "take back what a full disk cut off"},
+	{"sysinfo", VERDICT_ALLOW, "qsort asks how much memory it may use"},
 };
 
 /* A socket of one kind only: no raw one, no other protocol that the kernel would load a module for, and none
@@ -247,6 +242,7 @@ static const struct syscall_rule start[] = {
 	{"getgid", VERDICT_ALLOW, "the loader: not set-uid"},
 	{"getegid", VERDICT_ALLOW, "the loader: not set-uid"},
 	{"uname", VERDICT_ALLOW, "older loaders look at the kernel version"},
+	{"sysinfo", VERDICT_ALLOW, "the exporter's libraries ask for the size of memory"},
 };
 
 static const struct syscall_rule opener[] = {

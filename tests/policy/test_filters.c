@@ -491,9 +491,9 @@ test_rights(void **state)
 		/* the spool's files are read again, and nothing is emptied by opening it */
 		{"openat", {5}, SUPERVISOR | EXPORTER},
 		{"openat", {5, 0, O_DIRECTORY}, SUPERVISOR | EXPORTER},
-		{"openat", {5, 0, O_RDWR}, SUPERVISOR | EXPORTER},
+		{"openat", {5, 0, O_RDWR}, NOBODY},
 		{"openat", {5, 0, O_WRONLY | O_CREAT | O_EXCL}, SUPERVISOR | EXPORTER},
-		{"openat", {5, 0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC}, SUPERVISOR | EXPORTER},
+		{"openat", {5, 0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC}, NOBODY},
 		{"openat", {5, 0, O_WRONLY}, NOBODY},
 		{"openat", {5, 0, O_RDWR | O_CREAT}, NOBODY},
 		{"openat", {5, 0, O_RDWR | O_TRUNC}, NOBODY},
