@@ -68,6 +68,15 @@ serve(void)
 	return result == -EPIPE ? 0 : result;
 }
 
+static int
+confine(void)
+{
+	static const int folders[] = {FD_OUTPUT};
+	const struct landlock_exceptions exceptions = {.folders = folders, .folder_count = 1};
+
+	return harden_confine(ROLE_EXPORTER, &exceptions);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -79,6 +88,6 @@ main(int argc, char **argv)
 	if (result == 0)
 		result = harden_role_start();
 	if (result == 0)
-		result = harden_confine(ROLE_EXPORTER);
+		result = confine();
 	return result < 0 || serve() < 0 ? 1 : 0;
 }

@@ -678,7 +678,7 @@ init_roles(struct session *session)
 static int
 start(struct session *session, int *ret_error)
 {
-	*ret_error = -harden_confine(ROLE_SUPERVISOR);
+	*ret_error = -harden_confine(ROLE_SUPERVISOR, NULL);
 	if (*ret_error)
 		return FAILURE_SANDBOX;
 	init_roles(session);
