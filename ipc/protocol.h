@@ -67,6 +67,8 @@ enum message_kind {
 	MESSAGE_OPENED,
 	MESSAGE_TARGET_ENDED,
 	MESSAGE_SUMMARY,
+	MESSAGE_FETCH,
+	MESSAGE_FETCHED,
 };
 
 struct message_head {
@@ -224,6 +226,17 @@ struct open_debug {
 struct opened {
 	int32_t error;
 	uint32_t candidate; /* OPEN_MAPPING, OPEN_DEBUG: which of the places it may be found at */
+};
+
+/* FETCH: the exporter is to ask debuginfod servers for the debug file of a build id (lower-case hex). One at
+ * a time. */
+struct fetch_message {
+	char build_id[2 * MAX_BUILD_ID + 1];
+};
+/* FETCHED: error 0 comes with a sealed memfd; else ENOENT (no server has it) or another errno. */
+struct fetched_message {
+	int32_t error;
+	char build_id[2 * MAX_BUILD_ID + 1];
 };
 
 /* SUMMARY: what the closing line says. */
