@@ -349,6 +349,7 @@ struct worker_config {
 	uint32_t unwind;        /* enum unwind_method */
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
 	uint32_t inlined_functions;
+	uint32_t debuginfod; /* debug files that are not here are asked for over the network */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	uint32_t export_grace_s;     /* after the target's end, for what is not delivered yet */

@@ -104,6 +104,8 @@ enum option_id {
 	OPTION_UNWIND,
 	OPTION_STACK_SAMPLE_SIZE,
 	OPTION_INLINED_FUNCTIONS,
+	OPTION_DEBUGINFOD,
+	OPTION_DEBUGINFOD_URLS,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
@@ -146,6 +148,8 @@ struct delivery_options {
 	const char *spool;
 	unsigned int spool_size_mib, spool_age_h;
 	const char *internal_stats;
+	bool debuginfod;
+	const char *debuginfod_urls;
 };
 
 struct launch_options {
@@ -156,7 +160,7 @@ struct launch_options {
 	struct delivery_options delivery;
 	unsigned int upload_period_s;
 	unsigned int export_grace_s; /* after the command's end */
-	unsigned int frequency_hz; /* of sCPU */
+	unsigned int frequency_hz;   /* of sCPU */
 	enum unwind_method unwind;
 	unsigned int stack_sample_size; /* bytes; 0: as much as stacks turn out to need */
 	enum log_level log_level;

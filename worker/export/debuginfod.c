@@ -12,15 +12,21 @@
 #include <sys/mman.h>
 
 void
-debuginfod_init(struct debuginfod *debuginfod, struct http_client *client, char *urls)
+debuginfod_servers(char *urls, const char *ret_servers[DEBUGINFOD_SERVERS_MAX + 1])
 {
 	size_t count = 0;
 	char *rest = urls, *url;
 
-	*debuginfod = (struct debuginfod){.client = client, .fd = -1};
 	while (count < DEBUGINFOD_SERVERS_MAX && (url = strsep(&rest, " ")))
-		if (*url)
-			debuginfod->servers[count++] = url;
+		if (strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0)
+			ret_servers[count++] = url;
+	ret_servers[count] = NULL;
+}
+
+void
+debuginfod_init(struct debuginfod *debuginfod, struct http_client *client, const char *const *servers)
+{
+	*debuginfod = (struct debuginfod){.client = client, .servers = servers, .fd = -1};
 }
 
 static bool

@@ -11,8 +11,8 @@
 #define DEBUGINFOD_TIMEOUT_MS 90000               /* of one server; debuginfod-client's default */
 
 struct debuginfod {
-	struct http_client *client;                      /* borrowed */
-	const char *servers[DEBUGINFOD_SERVERS_MAX + 1]; /* NULL-terminated; borrowed */
+	struct http_client *client; /* borrowed */
+	const char *const *servers; /* NULL-terminated; borrowed */
 	/* the file that is being fetched */
 	char build_id[2 * MAX_BUILD_ID + 1]; /* "": none */
 	size_t server;
@@ -23,9 +23,11 @@ struct debuginfod {
 	struct http_request request;
 };
 
-/* `urls` as in DEBUGINFOD_URLS: separated by spaces; written to. Those beyond DEBUGINFOD_SERVERS_MAX are not
- * used. */
-void debuginfod_init(struct debuginfod *debuginfod, struct http_client *client, char *urls);
+/* Cuts a text as in DEBUGINFOD_URLS, URLs separated by spaces, into a NULL-terminated list. What is no
+ * http:// or https:// URL ("ima:enforcing") is passed over, as is what is beyond DEBUGINFOD_SERVERS_MAX. */
+void debuginfod_servers(char *urls, const char *ret_servers[DEBUGINFOD_SERVERS_MAX + 1]);
+
+void debuginfod_init(struct debuginfod *debuginfod, struct http_client *client, const char *const *servers);
 
 /* Begins. 0, -EINVAL (no build id), -EBUSY, -ENOENT (no servers), -ENOMEM. What becomes of it is an answer of
  * the client whose context is `debuginfod`. */

@@ -25,18 +25,16 @@ answer_symbolizer(struct fetch *fetch, struct role_process *symbolizer, int fd)
 		role_process_kill(symbolizer);
 }
 
-static int
-ask_exporter(struct fetch *fetch, const char *build_id, struct role_process *exporter)
+static void
+ask_exporter(struct fetch *fetch, struct role_process *exporter)
 {
 	struct fetch_message request = {0};
 
-	if (!exporter->is_ready)
-		return -EAGAIN;
-	strcpy(request.build_id, build_id);
-	if (channel_try_send(exporter->control, MESSAGE_FETCH, &request, sizeof(request), NULL, 0) < 0)
-		return -EAGAIN;
-	strcpy(fetch->build_id, build_id);
-	return 0;
+	if (!exporter->is_ready || fetch->is_asked)
+		return;
+	strcpy(request.build_id, fetch->build_id);
+	fetch->is_asked =
+		channel_try_send(exporter->control, MESSAGE_FETCH, &request, sizeof(request), NULL, 0) == 0;
 }
 
 int
@@ -49,8 +47,12 @@ fetch_debug_file(struct fetch *fetch, const char *build_id, struct role_process 
 		return fd;
 	if (fetch->build_id[0] && strcmp(fetch->build_id, build_id) != 0)
 		return -EAGAIN; /* another one takes its time */
-	int result = fetch->build_id[0] ? 0 : ask_exporter(fetch, build_id, exporter);
-	if (result < 0 || fetch->patience_ms <= 0)
+	if (!fetch->build_id[0]) {
+		strcpy(fetch->build_id, build_id);
+		fetch->is_asked = false;
+		ask_exporter(fetch, exporter);
+	}
+	if (fetch->patience_ms <= 0)
 		return -EAGAIN;
 	fetch->is_awaited = true;
 	fetch->asked_ms = now_ms;
@@ -92,7 +94,7 @@ fetch_take(struct fetch *fetch, struct message *message, struct role_process *sy
 		message_expect(message, MESSAGE_FETCHED, sizeof(*body), message->fd_count);
 
 	if (!body || message->fd_count > 1 || (body->error == 0) != (message->fd_count == 1) ||
-	    body->error < 0 || !IS_TERMINATED(body->build_id) || !fetch->build_id[0] ||
+	    body->error < 0 || !IS_TERMINATED(body->build_id) || !fetch->is_asked ||
 	    strcmp(body->build_id, fetch->build_id) != 0)
 		return false;
 	OWNED_FD fd = message->fd_count ? message_take_fd(message, 0) : -1;
@@ -103,14 +105,18 @@ fetch_take(struct fetch *fetch, struct message *message, struct role_process *sy
 	answer_symbolizer(fetch, symbolizer, fd >= 0 ? fd : body->error == ENOENT ? -ENOENT : -EAGAIN);
 	keep(fetch, body, take_fd(&fd), now_ms);
 	fetch->build_id[0] = '\0';
+	fetch->is_asked = false;
 	return true;
 }
 
 int64_t
-fetch_advance(struct fetch *fetch, struct role_process *symbolizer, int64_t now_ms)
+fetch_advance(struct fetch *fetch, struct role_process *exporter, struct role_process *symbolizer,
+	      int64_t now_ms)
 {
 	int64_t until_ms = fetch->asked_ms + fetch->patience_ms;
 
+	if (fetch->build_id[0])
+		ask_exporter(fetch, exporter);
 	if (!fetch->is_awaited)
 		return 0;
 	if (now_ms < until_ms)
@@ -123,7 +129,10 @@ fetch_advance(struct fetch *fetch, struct role_process *symbolizer, int64_t now_
 void
 fetch_exporter_died(struct fetch *fetch, struct role_process *symbolizer)
 {
+	if (!fetch->is_asked)
+		return;
 	fetch->build_id[0] = '\0';
+	fetch->is_asked = false;
 	answer_symbolizer(fetch, symbolizer, -EAGAIN);
 }
 

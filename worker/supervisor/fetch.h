@@ -20,6 +20,7 @@ struct role_process;
 struct fetch {
 	struct fetched_files *files;         /* NULL: not wanted */
 	char build_id[2 * MAX_BUILD_ID + 1]; /* what the exporter was asked for; "": nothing */
+	bool is_asked;                       /* ... or will be, once there is an exporter */
 	bool is_awaited;                     /* the symbolizer waits for it */
 	int64_t patience_ms;                 /* that is left for this profile */
 	int64_t asked_ms;                    /* CLOCK_MONOTONIC: when the symbolizer began to wait */
@@ -35,8 +36,10 @@ int fetch_debug_file(struct fetch *fetch, const char *build_id, struct role_proc
 bool fetch_take(struct fetch *fetch, struct message *message, struct role_process *symbolizer,
 		int64_t now_ms);
 
-/* Ends the symbolizer's wait when its time is up. When it is to be called again, or 0: no matter. */
-int64_t fetch_advance(struct fetch *fetch, struct role_process *symbolizer, int64_t now_ms);
+/* Asks an exporter that has become ready, and ends the symbolizer's wait when its time is up. When it is to
+ * be called again, or 0: no matter. */
+int64_t fetch_advance(struct fetch *fetch, struct role_process *exporter, struct role_process *symbolizer,
+		      int64_t now_ms);
 
 /* The exporter died. */
 void fetch_exporter_died(struct fetch *fetch, struct role_process *symbolizer);
