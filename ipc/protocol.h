@@ -292,9 +292,11 @@ enum debug_way {
 	DEBUG_BY_BUILD_ID, /* name: lower-case hex; in the folder of build ids */
 	DEBUG_BY_LINK, /* name: of a file beside the module, in its .debug, or in the debug folder's copy */
 	DEBUG_BY_DWZ,  /* name: what follows ".dwz/" in .gnu_debugaltlink; in the debug folder's .dwz */
+	DEBUG_BY_UNIT, /* name: absolute path of a .dwo (or .o) file that a compiler wrote; there, or beside
+			  the module */
 	DEBUG_WAYS,
 };
-#define DEBUG_NAME_MAX 256
+#define DEBUG_NAME_MAX 1024
 struct open_debug {
 	struct open_known module;
 	uint32_t way;

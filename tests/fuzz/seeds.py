@@ -335,6 +335,54 @@ for kind in (2, 11):
     seed("symbols", u64(0x401000), file.replace(SYMBOLS, SYMBOLS[:24] + u32(len(STRINGS) + 2) + SYMBOLS[28:]))
     seed("symbols", u64(0x401004), file.replace(SYMBOLS, SYMBOLS[:48].ljust(len(SYMBOLS), b"\xff")))
 
+# ---- Go's function table, as tests/symbolize/test_go_pclntab.c has it ----
+
+GO_TEXT, GO_TABLE, GO_MODULE = 0x401000, 0x523000, 0x600000
+NAMES_AT, FUNCTAB_AT, DESCRIBED_AT, UNITS_AT, FILES_AT, VALUES_AT, TREE_AT = 128, 192, 320, 640, 656, 704, 768
+
+
+def go_table(magic, calls=((25, 0x0F),)):
+    is_relative, is_new = magic != 0xFFFFFFFA, magic == 0xFFFFFFF1
+    word = u32 if is_relative else u64
+    base = 0 if is_relative else GO_TEXT
+    parts = (NAMES_AT, UNITS_AT, FILES_AT, VALUES_AT, FUNCTAB_AT)
+    table = bytearray(1024)
+
+    def put(at, data):
+        table[at:at + len(data)] = data
+
+    put(0, u32(magic) + u8(0, 0, 1, 8) + u64(2, 2, *((GO_TEXT,) if is_relative else ()), *parts))
+    put(NAMES_AT, b"main.main\0runtime.goexit\0sort.swap\0")
+    put(FUNCTAB_AT, word(base, DESCRIBED_AT - FUNCTAB_AT, base + 0x40, DESCRIBED_AT + 128 - FUNCTAB_AT, base + 0x60))
+    put(DESCRIBED_AT, word(base) + u32(0, 0, 0, 0, 1, 8, 3, 0, *((7,) if is_new else ())) + u8(0, 0, 0, 4) +
+        u32(0, 0, 17, -1, -1, -1, 0))
+    put(DESCRIBED_AT + 128, word(base + 0x40) + u32(10))
+    put(UNITS_AT, u32(0, 13))
+    put(FILES_AT, b"/src/main.go\0/src/sort.go\0")
+    put(VALUES_AT, u8(0, 2, 16, 2, 16, 1, 32, 0, 44, 16, 0x8A, 1, 16, 0x85, 1, 32, 0, 0, 16, 2, 16, 1, 32, 0))
+    put(TREE_AT, b"".join(u32(0, name, place, 60) if is_new else u32(0xFFFF, 1, 21, name, place) for name, place in calls))
+    return bytes(table)
+
+
+def go_program(magic, module=".go.module", text_in_table=True, table_in_module=GO_TABLE, **named):
+    words = [table_in_module] + [0] * 47
+    words[22], words[40 if magic == 0xFFFFFFF1 else 38] = GO_TEXT, GO_TABLE + TREE_AT
+    table = go_table(magic, **named)
+    if not text_in_table:
+        table = table[:24] + bytes(8) + table[32:]
+    relocations = struct.pack("<QQQQQQ", GO_MODULE, 8, GO_TABLE, GO_TABLE + 24, 8, GO_TEXT)
+    return elf((), ((".gopclntab", 1, 2, GO_TABLE, 0, 0, table), (module, 1, 3, GO_MODULE, 0, 0, u64(*words)),
+                    (".rela", 4, 2, 0x700000, 0, 24, relocations)))
+
+
+for magic in (0xFFFFFFFA, 0xFFFFFFF0, 0xFFFFFFF1):
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, text_in_table=False))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, module=".noptrdata"))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, module=".noptrdata", table_in_module=0, text_in_table=False))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, calls=((25, 0x10),)))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, calls=((-1, -1),)))
+
 # ---- names and texts ----
 
 for name in ("main", "_ZN3foo3barEv", "_ZNSt6vectorIiSaIiEE9push_backEOi", "_ZSt4endlIcSt11char_traitsIcEERSt13basic_ostreamIT_T0_ES6_",

@@ -368,10 +368,43 @@ test_bombs(void **state)
 
 #define FOLDER_TEST(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
+/* What compilers write for one that was started in /build, and what could be made up. */
+static void
+test_paths_of_units(void **state)
+{
+	static const struct {
+		const char *folder, *name, *path; /* NULL: none */
+	} cases[] = {
+		{"/build", "a.dwo", "/build/a.dwo"},
+		{"/build/", "./objects//a.dwo", "/build/objects/a.dwo"},
+		{"/build/./x", "../a.dwo", "/build/a.dwo"},
+		{"/build", "../../../etc/a.dwo", "/etc/a.dwo"},
+		{"/build", "/elsewhere/../a.dwo", "/a.dwo"},
+		{"relative", "/a.dwo", "/a.dwo"},
+		{"relative", "a.dwo", NULL},
+		{"", "a.dwo", NULL},
+		{"/build", "..", NULL},
+		{"/", "", NULL},
+		{"/build", "0123456789012345678901234.dwo", "/build/0123456789012345678901234.dwo"},
+		{"/build", "01234567890123456789012345678901234567890.dwo", NULL}, /* too long */
+	};
+	char path[48];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool is_path = module_files_join(cases[i].folder, cases[i].name, sizeof(path), path);
+
+		assert_int_equal(is_path, cases[i].path != NULL);
+		if (is_path)
+			assert_string_equal(path, cases[i].path);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_paths_of_units),
 		cmocka_unit_test(test_bombs), /* first: it compares the peak of memory */
 		FOLDER_TEST(test_stripped),
 		FOLDER_TEST(test_whole_file_needs_nothing),

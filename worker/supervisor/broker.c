@@ -279,6 +279,13 @@ broker_has_mapped(const struct broker *broker, const struct open_known *request)
 
 /* ---- separate debug files ---- */
 
+/* A path in a container means nothing outside of it. */
+static bool
+is_place_elsewhere(const struct open_debug *request, const struct view *view, bool is_own)
+{
+	return is_own ? request->way == DEBUG_BY_UNIT && view : !view;
+}
+
 /* As the process that mapped the module saw it, in a view that was kept, or (NULL) as we do. */
 static int
 open_in_view(const struct view *view, const char *path)
@@ -309,7 +316,7 @@ broker_open_debug(struct broker *broker, const struct open_debug *request, uint3
 		bool is_own = i >= DEBUG_PLACES;
 
 		if (debug_path_format(request, module->path, i % DEBUG_PLACES, sizeof(path), path) < 0 ||
-		    (!is_own && !view))
+		    is_place_elsewhere(request, view, is_own))
 			continue;
 		int fd = accept_elf(open_in_view(is_own ? NULL : view, path));
 		if (fd >= 0) {

@@ -39,6 +39,8 @@ typedef Perftools__Profiles__Line Line;
 #define DEBUG_WORK_MAX ((uint64_t)2 << 30)
 #define DEBUG_INFLATED_MAX ((size_t)160 << 20)
 
+#define DEBUG_FILES_MAX 512 /* of split units, for all files of a profile */
+
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
 
 struct mapping_record {
@@ -426,6 +428,8 @@ find_sources(struct job *job, const struct file_record *file, int fd, const stru
 		addresses[count++] = job->profile->location[i]->address;
 	job->debug_budget.is_exceeded = false;
 	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
+	if (module_names_go(names))
+		source_batch_add_go(ret, module_names_go(names), &job->debug_budget);
 	job->over_budget += job->debug_budget.is_exceeded;
 	return 0;
 }
@@ -618,7 +622,9 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
 		.options = options,
-		.debug_budget = {.work_left = DEBUG_WORK_MAX, .inflated_left = DEBUG_INFLATED_MAX},
+		.debug_budget = {.work_left = DEBUG_WORK_MAX,
+				 .inflated_left = DEBUG_INFLATED_MAX,
+				 .files_left = DEBUG_FILES_MAX},
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);
 
