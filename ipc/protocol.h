@@ -8,9 +8,10 @@
  *                     launcher -> supervisor  CANCEL (the target could not be executed); EOF = it was
  *   hand-over channel opener -> supervisor    SETUP (the launcher's descriptors), RINGS (batches)
  *                     opener <- supervisor    MAPPED
- *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP
+ *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP, FETCH
  *                     supervisor <- role      READY, PROFILE, LEVEL, JOURNAL (a memfd that replaces START's),
- *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS
+ *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS,
+ *                                             FETCHED
  *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG
  *                     role <- supervisor      OPENED
  *   wait channel      waiting parent -> supervisor  TARGET_ENDED
@@ -297,6 +298,9 @@ enum debug_way {
 	DEBUG_WAYS,
 };
 #define DEBUG_NAME_MAX 1024
+/* As first_candidate, with DEBUG_BY_BUILD_ID: not from this host, but from a debuginfod server. EAGAIN:
+ * perhaps the next time. */
+#define DEBUG_CANDIDATE_FETCHED 1000
 struct open_debug {
 	struct open_known module;
 	uint32_t way;

@@ -15,7 +15,7 @@
 static void
 answer_symbolizer(struct fetch *fetch, struct role_process *symbolizer, int fd)
 {
-	struct opened answer = {.error = fd < 0 ? fd : 0, .candidate = FETCH_CANDIDATE};
+	struct opened answer = {.error = fd < 0 ? fd : 0, .candidate = DEBUG_CANDIDATE_FETCHED};
 
 	if (!fetch->is_awaited)
 		return;

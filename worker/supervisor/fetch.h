@@ -14,9 +14,6 @@ struct role_process;
 
 /* How long the symbolizer waits in all for one profile. */
 #define FETCH_PATIENCE_MS 5000
-/* Of what OPENED names as the place: after all places of a debug file on this host. */
-#define FETCH_CANDIDATE 1000
-
 struct fetch {
 	struct fetched_files *files;         /* NULL: not wanted */
 	char build_id[2 * MAX_BUILD_ID + 1]; /* what the exporter was asked for; "": nothing */

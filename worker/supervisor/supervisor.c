@@ -574,11 +574,11 @@ handle_control(struct session *session, struct role_process *role)
 static int
 fetch_instead(struct session *session, const struct open_debug *request, uint32_t *ret_candidate)
 {
-	if (request->way != DEBUG_BY_BUILD_ID || request->first_candidate > FETCH_CANDIDATE ||
+	if (request->way != DEBUG_BY_BUILD_ID || request->first_candidate != DEBUG_CANDIDATE_FETCHED ||
 	    strcmp(request->name, request->module.build_id) != 0 ||
 	    !broker_has_mapped(session->broker, &request->module))
 		return -ENOENT;
-	*ret_candidate = FETCH_CANDIDATE;
+	*ret_candidate = DEBUG_CANDIDATE_FETCHED;
 	return fetch_debug_file(&session->fetch, request->name, &session->exporter, now_ms());
 }
 
