@@ -716,6 +716,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BROKER_TEST(test_as_the_target_sees_it),
+		BROKER_TEST(test_only_what_the_kernel_named),
 		BROKER_TEST(test_target_before_own),
 		BROKER_TEST(test_own_path),
 		BROKER_TEST(test_only_regular_files),
