@@ -8,9 +8,10 @@
  *                     launcher -> supervisor  CANCEL (the target could not be executed); EOF = it was
  *   hand-over channel opener -> supervisor    SETUP (the launcher's descriptors), RINGS (batches)
  *                     opener <- supervisor    MAPPED
- *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP
+ *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP, FETCH
  *                     supervisor <- role      READY, PROFILE, LEVEL, JOURNAL (a memfd that replaces START's),
- *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS
+ *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS,
+ *                                             FETCHED
  *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG, OPEN_JIT
  *                     role <- supervisor      OPENED
  *                     unwinder -> supervisor  HOLD_JIT_MAP, HOLD_JIT_DUMP
@@ -79,6 +80,8 @@ enum message_kind {
 	MESSAGE_HOLD_JIT_DUMP,
 	MESSAGE_HELD,
 	MESSAGE_OPEN_JIT,
+	MESSAGE_FETCH,
+	MESSAGE_FETCHED,
 };
 
 struct message_head {
@@ -240,7 +243,7 @@ struct destination_message {
 	uint32_t destination; /* its index, below DESTINATIONS_MAX of ipc/delivery.h */
 	uint32_t kind;        /* enum destination_kind */
 	uint32_t state;
-	int32_t status;   /* of HTTP; 0: none */
+	int32_t status;    /* of HTTP; 0: none */
 	uint32_t failures; /* in a row; once may pass before anybody cares */
 	uint32_t waiting;  /* profiles it does not have */
 	char name[DESTINATION_NAME_MAX];
@@ -307,6 +310,9 @@ enum debug_way {
 	DEBUG_WAYS,
 };
 #define DEBUG_NAME_MAX 1024
+/* As first_candidate, with DEBUG_BY_BUILD_ID: not from this host, but from a debuginfod server. EAGAIN:
+ * perhaps the next time. */
+#define DEBUG_CANDIDATE_FETCHED 1000
 struct open_debug {
 	struct open_known module;
 	uint32_t way;
@@ -337,6 +343,17 @@ struct open_jit {
 struct opened {
 	int32_t error;
 	uint32_t candidate; /* OPEN_MAPPING, OPEN_DEBUG: which of the places it may be found at */
+};
+
+/* FETCH: the exporter is to ask debuginfod servers for the debug file of a build id (lower-case hex). One at
+ * a time. */
+struct fetch_message {
+	char build_id[2 * MAX_BUILD_ID + 1];
+};
+/* FETCHED: error 0 comes with a sealed memfd; else ENOENT (no server has it) or another errno. */
+struct fetched_message {
+	int32_t error;
+	char build_id[2 * MAX_BUILD_ID + 1];
 };
 
 /* SUMMARY: what the closing line says. */
@@ -371,6 +388,7 @@ struct worker_config {
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
 	uint32_t inlined_functions;
 	uint32_t disable_symbolization; /* there is no symbolizer then */
+	uint32_t debuginfod;            /* debug files that are not here are asked for over the network */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	uint32_t export_grace_s;     /* after the target's end, for what is not delivered yet */

@@ -86,6 +86,7 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	config->log_is_syslog = log->worker.is_syslog;
 	config->inlined_functions = options->inlined_functions;
 	config->disable_symbolization = options->disable_symbolization;
+	config->debuginfod = options->delivery.debuginfod;
 	return copy_text(config->service, sizeof(config->service), options->service) &&
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
 	       copy_text(config->version, sizeof(config->version), options->version) &&

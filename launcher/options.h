@@ -106,6 +106,8 @@ enum option_id {
 	OPTION_INLINED_FUNCTIONS,
 	OPTION_DISABLE_SYMBOLIZATION,
 	OPTION_KERNEL_FRAMES,
+	OPTION_DEBUGINFOD,
+	OPTION_DEBUGINFOD_URLS,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
@@ -148,6 +150,8 @@ struct delivery_options {
 	const char *spool;
 	unsigned int spool_size_mib, spool_age_h;
 	const char *internal_stats;
+	bool debuginfod;
+	const char *debuginfod_urls;
 };
 
 struct launch_options {

@@ -132,6 +132,31 @@ test_as_the_target_sees_it(void **state)
 	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
 }
 
+static bool
+has_mapped(const char *path, const char *build_id)
+{
+	struct open_known request = {0};
+
+	strcpy(request.path, path);
+	strcpy(request.build_id, build_id);
+	return broker_has_mapped(broker, &request);
+}
+
+/* What may be said on the network (fetch_instead() in supervisor.c). */
+static void
+test_only_what_the_kernel_named(void **state)
+{
+	(void)state;
+	put_elf("77/root/lib/a", "a");
+	put_elf("77/root/lib/b", "b");
+	assert_true(open_mapping("/lib/a", 0, 0x11) >= 0);
+	assert_true(open_mapping("/lib/b", inode_of("77/root/lib/b"), 0) >= 0);
+	assert_true(has_mapped("/lib/a", "1111111111111111111111111111111111111111"));
+	assert_false(has_mapped("/lib/a", "1111111111111111111111111111111111111112"));
+	assert_false(has_mapped("/lib/b", "1111111111111111111111111111111111111111"));
+	assert_false(has_mapped("/lib/b", ""));
+}
+
 static void
 test_target_before_own(void **state)
 {
@@ -691,6 +716,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BROKER_TEST(test_as_the_target_sees_it),
+		BROKER_TEST(test_only_what_the_kernel_named),
 		BROKER_TEST(test_target_before_own),
 		BROKER_TEST(test_own_path),
 		BROKER_TEST(test_only_regular_files),

@@ -190,16 +190,12 @@ transfers_start(struct transfers *transfers, unsigned destination, const struct 
 	}
 }
 
-bool
-transfers_take(struct transfers *transfers, unsigned *ret_destination, struct delivery_answer *ret)
+void
+transfers_take(struct transfers *transfers, const struct http_answer *answer, unsigned *ret_destination,
+	       struct delivery_answer *ret)
 {
-	struct http_answer answer;
-
-	if (!transfers->client || !http_client_take(transfers->client, &answer))
-		return false;
-	*ret_destination = (unsigned)((const struct transfer *)answer.context - transfers->transfer);
-	judge_http(&answer, ret);
-	return true;
+	*ret_destination = (unsigned)((const struct transfer *)answer->context - transfers->transfer);
+	judge_http(answer, ret);
 }
 
 const char *

@@ -16,8 +16,9 @@ void transfers_free(struct transfers *transfers); /* after the client */
 bool transfers_start(struct transfers *transfers, unsigned destination, const struct export_item *item,
 		     bool is_hurried, struct delivery_answer *ret);
 
-/* An answer of the network. */
-bool transfers_take(struct transfers *transfers, unsigned *ret_destination, struct delivery_answer *ret);
+/* An answer of the network to one of ours. */
+void transfers_take(struct transfers *transfers, const struct http_answer *answer, unsigned *ret_destination,
+		    struct delivery_answer *ret);
 
 /* The name of the file that was just written for a destination; "" if it is none. */
 const char *transfers_file_name(const struct transfers *transfers, unsigned destination);

@@ -275,6 +275,18 @@ broker_open_known(struct broker *broker, const struct open_known *request)
 	return file ? use(broker, file) : -ENOENT;
 }
 
+bool
+broker_has_mapped(const struct broker *broker, const struct open_known *request)
+{
+	if (!is_terminated(request) || !request->build_id[0])
+		return false;
+	for (size_t i = 0; i < broker->count; i++)
+		if (strcmp(broker->file[i].path, request->path) == 0 &&
+		    strcmp(broker->file[i].build_id, request->build_id) == 0)
+			return true;
+	return false;
+}
+
 /* ---- separate debug files ---- */
 
 /* A path in a container means nothing outside of it. */

@@ -5,6 +5,7 @@
 
 #include "ipc/protocol.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct broker;
@@ -27,6 +28,9 @@ int broker_open_mapping(struct broker *broker, const struct open_mapping *reques
 
 /* A file opened before for a mapping of that path and build id ("" matches any); ENOENT otherwise. */
 int broker_open_known(struct broker *broker, const struct open_known *request);
+
+/* Whether the kernel itself said of a mapping that it is of this path and build id. */
+bool broker_has_mapped(const struct broker *broker, const struct open_known *request);
 
 /* A separate debug file of such a module: a descriptor (the caller's), or -errno. Only names that a linker or
  * packager gives, only in the folders for them. The symbolizer compares build ids or checksums, so it may ask

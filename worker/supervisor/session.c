@@ -6,6 +6,7 @@
 #include "ipc/fd.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/container_id.h"
+#include "worker/supervisor/fetched_files.h"
 #include "worker/supervisor/jit_files.h"
 
 #include <errno.h>
@@ -157,6 +158,9 @@ prepare(struct session *session)
 		jit_processes = JIT_FILES_PROCESSES_MAX;
 	session->broker = broker_new(proc, spare_files - jit_processes * JIT_FILES, jit_processes);
 	session->pipeline = pipeline_new();
+	if (session->config.debuginfod)
+		session->fetch.files = fetched_files_new(); /* NULL: then nothing is fetched */
+	fetch_next_profile(&session->fetch);
 	if (!session->broker || !session->pipeline)
 		return -ENOMEM;
 	read_container_id(session);
@@ -212,5 +216,6 @@ session_close(struct session *session)
 		perf_ring_unmap(&session->rings[i]);
 	ring_set_close(&session->ring_set);
 	broker_free(session->broker);
+	fetched_files_free(session->fetch.files);
 	pipeline_free(session->pipeline);
 }

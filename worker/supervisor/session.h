@@ -6,6 +6,7 @@
 #include "worker/perf/ring.h"
 #include "worker/supervisor/broker.h"
 #include "worker/supervisor/deliveries.h"
+#include "worker/supervisor/fetch.h"
 #include "worker/supervisor/pipeline.h"
 #include "worker/supervisor/role_process.h"
 
@@ -30,6 +31,8 @@ struct session {
 	uint32_t watched_ring;             /* the first ring whose events have not hung up */
 	struct role_process unwinder, symbolizer, exporter;
 	struct broker *broker;
+	struct fetch fetch;
+	int64_t fetch_check_ms;
 	struct pipeline *pipeline;
 	struct deliveries deliveries;
 	uint64_t working_on;                      /* the exporter's profile, as in WORKING; 0: none */

@@ -250,8 +250,10 @@ role_died(struct session *session, struct role_process *role, int status)
 
 	describe_end(status, how, sizeof(how));
 	pipeline_role_died(session->pipeline, role->role);
-	if (role->role == ROLE_EXPORTER)
+	if (role->role == ROLE_EXPORTER) {
 		session->deliveries.status.taken = 0;
+		fetch_exporter_died(&session->fetch, &session->symbolizer);
+	}
 	if (role->role == ROLE_EXPORTER && role->is_ready && status == 0) {
 		role_process_left(role, now_ms());
 		return;
@@ -437,6 +439,7 @@ take_symbolised(struct session *session, struct role_process *role, struct messa
 	if (!message_expect(message, MESSAGE_PROFILE, 0, 1))
 		return false;
 	OWNED_FD profile = message_take_fd(message, 0);
+	fetch_next_profile(&session->fetch);
 	return memfd_check_sealed(profile) == 0 &&
 	       pipeline_symbolised(session->pipeline, role, take_fd(&profile)) == 0;
 }
@@ -518,6 +521,13 @@ take_status(struct session *session, struct role_process *role, struct message *
 	return true;
 }
 
+static bool
+take_fetched(struct session *session, struct role_process *role, struct message *message)
+{
+	(void)role;
+	return fetch_take(&session->fetch, message, &session->symbolizer, now_ms());
+}
+
 /* All that a role may say. Anything else, or not in its layout, and the role is ended. */
 static const struct {
 	enum role role;
@@ -537,6 +547,7 @@ static const struct {
 	{ROLE_EXPORTER, MESSAGE_SPOOL, take_spool},
 	{ROLE_EXPORTER, MESSAGE_WORKING, take_working},
 	{ROLE_EXPORTER, MESSAGE_STATUS, take_status},
+	{ROLE_EXPORTER, MESSAGE_FETCHED, take_fetched},
 };
 
 static void
@@ -576,6 +587,20 @@ hold_for_unwinder(struct session *session, const struct message *message, struct
 	return true;
 }
 
+/* A debug file that is nowhere here. Only build ids that the kernel told us of what was mapped leave this
+ * host: those that the symbolizer found in a file could be anything. As broker_open_debug(), or -EINPROGRESS:
+ * it is answered later. */
+static int
+fetch_instead(struct session *session, const struct open_debug *request, uint32_t *ret_candidate)
+{
+	if (request->way != DEBUG_BY_BUILD_ID || request->first_candidate != DEBUG_CANDIDATE_FETCHED ||
+	    strcmp(request->name, request->module.build_id) != 0 ||
+	    !broker_has_mapped(session->broker, &request->module))
+		return -ENOENT;
+	*ret_candidate = DEBUG_CANDIDATE_FETCHED;
+	return fetch_debug_file(&session->fetch, request->name, &session->exporter, now_ms());
+}
+
 static void
 handle_broker(struct session *session, struct role_process *role)
 {
@@ -606,7 +631,11 @@ handle_broker(struct session *session, struct role_process *role)
 	else if (message.kind == MESSAGE_OPEN_JIT && message.size == sizeof(struct open_jit) &&
 		 role->role == ROLE_SYMBOLIZER)
 		fd = jit_files_open(broker_jit_files(session->broker), (const void *)message.body);
+	if (message.kind == MESSAGE_OPEN_DEBUG && fd == -ENOENT)
+		fd = fetch_instead(session, (const void *)message.body, &answer.candidate);
 	message_discard(&message);
+	if (fd == -EINPROGRESS)
+		return;
 
 	answer.error = fd < 0 ? fd : 0;
 	/* a role that asks and does not read must not hold up the others */
@@ -808,6 +837,8 @@ time_until_next(const struct session *session)
 		next = earliest(next, session->grace_ends_ms);
 	if (session->awaited_until_ms > now)
 		next = earliest(next, session->awaited_until_ms);
+	if (session->fetch_check_ms > now)
+		next = earliest(next, session->fetch_check_ms);
 	for (size_t i = 0; i < 3; i++) {
 		next = earliest(next, roles[i]->deadline_ms);
 		if (roles[i]->pid == 0 && !roles[i]->is_given_up)
@@ -824,6 +855,8 @@ advance(struct session *session)
 	if (session->phase == PHASE_RUNNING && session->launch < 0 && have_events_ended(session))
 		begin_finish(session);
 	request_export(session);
+	session->fetch_check_ms =
+		fetch_advance(&session->fetch, &session->exporter, &session->symbolizer, now_ms());
 	advance_delivery(session);
 	pipeline_advance(session->pipeline, &session->symbolizer, &session->exporter, now_ms());
 	enforce_deadline(session);

@@ -119,6 +119,23 @@ find(const struct search *search, enum debug_way way, const char *name, const st
 	return -ENOENT;
 }
 
+/* The last resort: it takes time, and the network. */
+static int
+find_elsewhere(const struct search *search, const struct wanted *wanted, bool *ret_is_late)
+{
+	struct open_debug request;
+	uint32_t candidate;
+
+	if (!make_request(search, DEBUG_BY_BUILD_ID, wanted->build_id, &request))
+		return -ENAMETOOLONG;
+	request.first_candidate = DEBUG_CANDIDATE_FETCHED;
+	OWNED_FD fd = search->finder->open_debug(search->finder->context, &request, &candidate);
+	*ret_is_late = fd == -EAGAIN;
+	if (fd < 0)
+		return fd;
+	return belongs(fd, wanted) ? take_fd(&fd) : -ENOENT;
+}
+
 static int
 find_debug_file(const struct search *search, struct elf_source *module)
 {
@@ -191,7 +208,10 @@ module_files_find(struct elf_source *module, const char *path, const char *build
 	ret->finder = finder;
 	ret->path = path;
 	ret->build_id = build_id;
-	int fd = has_everything(module) ? -ENOENT : find_debug_file(&search, module);
+	bool is_wanted = !has_everything(module);
+	int fd = is_wanted ? find_debug_file(&search, module) : -ENOENT;
+	if (is_wanted && fd < 0 && build_id[0])
+		fd = find_elsewhere(&search, &(const struct wanted){.build_id = build_id}, &ret->is_late);
 	ret->debug_fd = fd < 0 ? -1 : fd;
 	if (fd >= 0 && elf_source_open(fd, &debug) != 0)
 		return;

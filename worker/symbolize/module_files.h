@@ -24,6 +24,7 @@ struct file_finder {
 
 struct module_files {
 	int debug_fd; /* has the module's build id, or the checksum that its .gnu_debuglink asks for; -1 */
+	bool is_late; /* a better debug file may be there the next time */
 	int alt_fd;   /* dwz's file of what several debug files share, of the build id that they name; -1 */
 	/* Whom to ask for more, and as what; borrowed. NULL: nobody. */
 	const struct file_finder *finder;

@@ -470,7 +470,7 @@ open_sources(struct job *job, const struct file_record *file, struct name_source
 		error = find_sources(job, file, *fd, sources->names, &sources->debug);
 	/* What could not be had, or not in full, may be had the next time. */
 	sources->is_kept = job->options->cache && sources->build_id[0] && sources->names &&
-			   job->over_budget == over_budget;
+			   job->over_budget == over_budget && !module_names_files(sources->names)->is_late;
 	return error;
 }
 
