@@ -156,7 +156,7 @@ struct launch_options {
 	struct delivery_options delivery;
 	unsigned int upload_period_s;
 	unsigned int export_grace_s; /* after the command's end */
-	unsigned int frequency_hz; /* of sCPU */
+	unsigned int frequency_hz;   /* of sCPU */
 	enum unwind_method unwind;
 	unsigned int stack_sample_size; /* bytes; 0: as much as stacks turn out to need */
 	enum log_level log_level;
