@@ -270,6 +270,9 @@ launch_start(const struct launch_options *options, const struct log_destination 
 		[LAUNCH_FD_OUTPUT] = output,
 		[LAUNCH_FD_LOG] = log->worker.fd,
 		[LAUNCH_FD_WAIT] = wait_fd,
+		[LAUNCH_FD_DELIVERY] = -1,
+		[LAUNCH_FD_SPOOL] = -1,
+		[LAUNCH_FD_PREFIX] = -1,
 	};
 	return ask_opener(options, fds, ret_channel);
 }
