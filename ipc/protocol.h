@@ -17,6 +17,8 @@
  *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
  */
 
+#include "ipc/self_report.h"
+
 #include <stdint.h>
 
 #define CHANNEL_MAX_FDS 253 /* SCM_MAX_FD: 254 descriptors in one message are EINVAL (unix(7)) */
@@ -123,6 +125,7 @@ _Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire la
 #define ENDING_DEPTH 5 /* reached the root too, but has more frames than are kept */
 
 #define SAMPLING_LEVELS 4 /* as enum sampling_level */
+#define CHAIN_LEVEL 0     /* of these, the one at which the kernel walks too */
 
 /* How the walks that ended in one file's code did. */
 #define ENDING_MODULES 8 /* per profile and in the closing lines: those that lost most stacks */
@@ -144,6 +147,10 @@ struct ledger {
 	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
 	uint64_t cpu_time_ns;            /* sum of the sampled periods */
 	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
+	uint64_t records;                /* read from the rings, of every kind; 0: not from rings */
+	uint64_t unwind_ns;   /* the unwinder's CPU time for walking and storing stacks; 0: not measured */
+	uint64_t frames;      /* found by those walks */
+	uint64_t stack_bytes; /* copied with the samples */
 };
 
 /* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). The exporter's START
@@ -178,6 +185,7 @@ struct profile_message {
 	uint64_t kernel_count_ns, kernel_lost; /* session totals, for the next unwinder's START */
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES]; /* most lost stacks first */
+	struct self_report self; /* the supervisor's word to the exporter; zeroed: not measured */
 };
 
 #define PROFILE_NAME_MAX 256
@@ -230,6 +238,7 @@ struct opened {
 struct summary_message {
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES];
+	struct self_report self; /* its period is the whole session */
 	uint64_t profiles;
 	uint64_t failed_writes;
 	int32_t write_error;       /* errno of the last failed write */

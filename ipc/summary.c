@@ -47,12 +47,32 @@ log_endings(const struct log *log, const struct summary_message *summary)
 	}
 }
 
+/* "; profiler used 18 ms of CPU (0.31%) and 6.8 MB, target slowed by about 0.21%" */
+static void
+format_cost(const struct summary_message *summary, char *ret, size_t capacity)
+{
+	const struct self_report *self = &summary->self;
+	const struct self_role_report total = self_report_total(self);
+	double cpu_ms = (double)total.cpu_ns / 1e6;
+	size_t used;
+
+	if (self->wall_ns == 0)
+		return;
+	used = (size_t)snprintf(ret, capacity, "; profiler used %.*f %s of CPU (%.2f%%) and %.1f MB",
+				cpu_ms < 10 ? 1 : 0, cpu_ms < 10000 ? cpu_ms : cpu_ms / 1000,
+				cpu_ms < 10000 ? "ms" : "s", 1e8 * cpu_ms / (double)self->wall_ns,
+				(double)(total.peak_rss + self->ring_bytes) / 1e6);
+	if (summary->ledger.kernel_count_ns > 0 && used < capacity)
+		snprintf(ret + used, capacity - used, ", target slowed by about %.2f%%",
+			 (double)overhead_target_ppm(&summary->ledger) / 1e4);
+}
+
 void
 summary_log(const struct log *log, const struct summary_message *summary, const char *output)
 {
 	const struct ledger *ledger = &summary->ledger;
 	uint64_t rooted = ledger->ending[ENDING_ROOT] + ledger->ending[ENDING_DEPTH];
-	char counts[240];
+	char counts[480];
 
 	log_endings(log, summary);
 	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
@@ -63,6 +83,7 @@ summary_log(const struct log *log, const struct summary_message *summary, const 
 			 ledger->samples, ledger->lost, percent(rooted, ledger->samples),
 			 ledger->restarts ? ", incomplete (the unwinder was restarted)" : "",
 			 summary->unwinder_stopped ? ", ended early (the unwinder kept failing)" : "");
+	format_cost(summary, counts + strlen(counts), sizeof(counts) - strlen(counts));
 	if (summary->profiles > 0)
 		log_profiles(log, summary, output, counts);
 	if (summary->failed_writes > 0)

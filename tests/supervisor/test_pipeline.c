@@ -42,7 +42,7 @@ start(void **state)
 	memset(&exporter, 0, sizeof(exporter));
 	connect_role(&symbolizer, ROLE_SYMBOLIZER, &symbolizer_end);
 	connect_role(&exporter, ROLE_EXPORTER, &exporter_end);
-	pipeline = pipeline_new();
+	pipeline = pipeline_new(NULL);
 	return pipeline ? 0 : -1;
 }
 

@@ -4,6 +4,7 @@
 
 #include "policy/levels.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* "ddprof.module.1=root:12 copy_short:3 /usr/lib/libx.so": the path last, for it may hold anything. */
@@ -30,6 +31,7 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 	const struct {
 		const char *key;
 		uint64_t value;
+		bool is_unknown_if_0; /* a recording's records and times are nobody's */
 	} entries[] = {
 		{"samples", ledger->samples},
 		{"lost", ledger->lost},
@@ -39,13 +41,18 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 		{"restarts", ledger->restarts},
 		{"cpu_time_ns", ledger->cpu_time_ns},
 		{"kernel_count_ns", ledger->kernel_count_ns},
+		{"records", ledger->records, true},
+		{"unwind_ns", ledger->unwind_ns, true},
+		{"frames", ledger->frames},
+		{"stack_bytes", ledger->stack_bytes},
 	};
-	size_t count = sizeof(entries) / sizeof(entries[0]);
+	size_t count = 0;
 
 	snprintf(ret->tags, sizeof(ret->tags), "ddprof.tags=%s", tags);
-	for (size_t i = 0; i < count; i++)
-		snprintf(ret->text[i], sizeof(ret->text[i]), "ddprof.%s=%llu", entries[i].key,
-			 (unsigned long long)entries[i].value);
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+		if (entries[i].value > 0 || !entries[i].is_unknown_if_0)
+			snprintf(ret->text[count++], sizeof(ret->text[0]), "ddprof.%s=%llu", entries[i].key,
+				 (unsigned long long)entries[i].value);
 	for (size_t i = 0; i < ENDINGS; i++)
 		snprintf(ret->text[count + i], sizeof(ret->text[0]), "ddprof.stacks.%s=%llu", ending_names[i],
 			 (unsigned long long)ledger->ending[i]);

@@ -5,10 +5,10 @@
 #include "ipc/protocol.h"
 
 struct profile_comments {
-	char text[20][48];
+	char text[24][48];
 	char tags[START_TAGS_MAX + sizeof("ddprof.tags=")];
 	char modules[ENDING_MODULES][ENDINGS_TEXT_MAX + MODULE_NAME_MAX + 32];
-	const char *lines[22 + ENDING_MODULES]; /* NULL-terminated, into the above: valid as long as this is
+	const char *lines[26 + ENDING_MODULES]; /* NULL-terminated, into the above: valid as long as this is
 						   not moved */
 };
 

@@ -6,6 +6,7 @@
 #include "worker/base/seal.h"
 #include "worker/export/file.h"
 #include "worker/export/file_name.h"
+#include "worker/export/self_report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ static int
 export_one(const struct worker_config *config, struct message *message)
 {
 	const struct profile_message *head = message_expect(message, MESSAGE_PROFILE, sizeof(*head), 1);
+	static struct queue_report queue;
 	struct written_message written = {0};
 
 	if (!head)
@@ -43,10 +45,11 @@ export_one(const struct worker_config *config, struct message *message)
 	int result = memfd_check_sealed(profile);
 	if (result < 0)
 		return result;
+	OWNED_FD reported = self_report_add(profile, head, &queue, /* statsd_socket= */ "");
 	written.sequence = head->sequence;
 	export_file_name(config->service, config->target_pid, head->end_ns, head->sequence, written.name,
 			 sizeof(written.name));
-	result = export_file(FD_OUTPUT, written.name, profile, &written.bytes);
+	result = export_file(FD_OUTPUT, written.name, reported >= 0 ? reported : profile, &written.bytes);
 	written.error = result < 0 ? -result : 0;
 	return channel_send(FD_CONTROL, MESSAGE_WRITTEN, &written, sizeof(written), NULL, 0);
 }

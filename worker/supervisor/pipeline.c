@@ -28,15 +28,20 @@ struct entry {
 };
 
 struct pipeline {
+	struct self_measure *measure;
 	size_t count;
 	struct entry entry[PIPELINE_MAX]; /* oldest first */
 	struct summary_message summary;
 };
 
 struct pipeline *
-pipeline_new(void)
+pipeline_new(struct self_measure *measure)
 {
-	return calloc(1, sizeof(struct pipeline));
+	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+
+	if (pipeline)
+		pipeline->measure = measure;
+	return pipeline;
 }
 
 void
@@ -82,6 +87,10 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 		sum->level[i] += part->level[i];
 	sum->cpu_time_ns += part->cpu_time_ns;
 	sum->kernel_count_ns += part->kernel_count_ns;
+	sum->records += part->records;
+	sum->unwind_ns += part->unwind_ns;
+	sum->frames += part->frames;
+	sum->stack_bytes += part->stack_bytes;
 }
 
 /* What is in a role is not dropped: its answer is on the way. */
@@ -132,6 +141,14 @@ hand_to(struct entry *entry, struct role_process *role, enum stage next, int64_t
 	return true;
 }
 
+/* Once, and late: what naming this profile took is in it. */
+static void
+measure(struct pipeline *pipeline, struct entry *entry)
+{
+	if (pipeline->measure && entry->head.self.wall_ns == 0)
+		self_measure_period(pipeline->measure, &entry->head.self);
+}
+
 void
 pipeline_advance(struct pipeline *pipeline, struct role_process *symbolizer, struct role_process *exporter,
 		 int64_t now_ms)
@@ -146,9 +163,11 @@ pipeline_advance(struct pipeline *pipeline, struct role_process *symbolizer, str
 	entry = first_at(pipeline, STAGE_WRITE);
 	for (; entry && exporter->is_given_up; entry = first_at(pipeline, STAGE_WRITE))
 		fail_entry(pipeline, entry, EPIPE);
-	if (entry && exporter->is_ready && !first_at(pipeline, STAGE_IN_EXPORTER) &&
-	    hand_to(entry, exporter, STAGE_IN_EXPORTER, now_ms + WRITE_TIMEOUT_MS))
-		entry->attempts++;
+	if (entry && exporter->is_ready && !first_at(pipeline, STAGE_IN_EXPORTER)) {
+		measure(pipeline, entry);
+		if (hand_to(entry, exporter, STAGE_IN_EXPORTER, now_ms + WRITE_TIMEOUT_MS))
+			entry->attempts++;
+	}
 }
 
 int

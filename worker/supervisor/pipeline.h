@@ -3,6 +3,7 @@
  * one's descriptor until it is written, so no role's death loses a profile. */
 
 #include "worker/supervisor/role_process.h"
+#include "worker/supervisor/self_measure.h"
 
 #include "ipc/channel.h"
 
@@ -10,7 +11,8 @@ struct pipeline;
 
 #define PIPELINE_MAX 16 /* profiles waiting; beyond it the oldest is dropped and counted */
 
-struct pipeline *pipeline_new(void);
+/* `measure` is asked once per profile, borrowed; NULL: profiles go without. */
+struct pipeline *pipeline_new(struct self_measure *measure);
 void pipeline_free(struct pipeline *pipeline);
 
 /* Takes the unwinder's profile and its descriptor. */

@@ -7,6 +7,7 @@
 #include "worker/supervisor/broker.h"
 #include "worker/supervisor/pipeline.h"
 #include "worker/supervisor/role_process.h"
+#include "worker/supervisor/self_measure.h"
 
 enum phase {
 	PHASE_STARTING, /* nobody was told "ready" yet */
@@ -29,6 +30,7 @@ struct session {
 	struct role_process unwinder, symbolizer, exporter;
 	struct broker *broker;
 	struct pipeline *pipeline;
+	struct self_measure measure; /* of us and the roles */
 	char container_id[CONTAINER_ID_MAX];
 	int64_t next_export_ms;
 	int64_t deadline_ms;     /* PHASE_FINISHING, PHASE_DELIVERING: give up then */

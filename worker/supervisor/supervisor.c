@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -60,6 +61,14 @@ answer_launcher(struct session *session, int failure, int error)
 }
 
 /* ---- roles ---- */
+
+static enum self_role
+self_role_of(const struct role_process *role)
+{
+	return role->role == ROLE_UNWINDER     ? SELF_UNWINDER
+	       : role->role == ROLE_SYMBOLIZER ? SELF_SYMBOLIZER
+					       : SELF_EXPORTER;
+}
 
 /* The tags of Datadog's profilers in their order; what the caller did not give is left out. */
 static void
@@ -109,6 +118,7 @@ start_role(struct session *session, struct role_process *role)
 
 	if (result < 0)
 		return result;
+	self_measure_started(&session->measure, self_role_of(role), role->pid);
 	role->deadline_ms = now_ms() + READY_TIMEOUT_MS;
 	if (role->role == ROLE_EXPORTER)
 		return channel_send(role->control, MESSAGE_START, NULL, 0, &session->config_fd, 1);
@@ -224,12 +234,15 @@ role_of_pid(struct session *session, pid_t pid)
 static void
 reap_roles(struct session *session)
 {
+	struct rusage usage;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
 		struct role_process *role = role_of_pid(session, pid);
 
+		if (role)
+			self_measure_ended(&session->measure, self_role_of(role), &usage);
 		if (role && session->phase != PHASE_OVER)
 			role_died(session, role, status);
 	}
@@ -321,6 +334,7 @@ take_profile(struct session *session, struct role_process *role, struct message 
 	session->kernel_lost = head->kernel_lost;
 	completed = *head;
 	completed.inlined_functions = session->config.inlined_functions;
+	completed.self = (struct self_report){0};
 	pipeline_add(session->pipeline, &completed, take_fd(&profile));
 	if (head->is_last)
 		begin_delivery(session);
@@ -482,6 +496,7 @@ send_summary(struct session *session)
 	struct summary_message summary = *pipeline_summary(session->pipeline);
 
 	summary.unwinder_stopped = session->unwinder_stopped;
+	self_measure_session(&session->measure, &summary.self);
 	if (session->wait >= 0 &&
 	    channel_send(session->wait, MESSAGE_SUMMARY, &summary, sizeof(summary), NULL, 0) == 0) {
 		close_fd(&session->wait);
@@ -689,6 +704,7 @@ start(struct session *session, int *ret_error)
 	int failure = session_receive(session, ret_error);
 	if (failure != FAILURE_NONE)
 		return failure;
+	self_measure_started(&session->measure, SELF_UNWINDER, session->unwinder.pid);
 	session->period_start_ns = realtime_ns();
 	session->level = LEVEL_COUNT;
 	session->unwinder.deadline_ms = now_ms() + READY_TIMEOUT_MS;
