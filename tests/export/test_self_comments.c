@@ -212,7 +212,6 @@ test_hostile(void **state)
 		CASE("\x32\x00\x30\x01"),     /* a string that is a number */
 		CASE("\x32\x00\x0b\x0c"),     /* a group */
 		CASE("\x32\x00\x0e"),         /* no wire type */
-		CASE("\x32\x00\x00\x00"),     /* field 0 */
 		CASE("\x32\x00\x09\x01\x02"), /* cut in 8 bytes */
 		CASE("\x32\x00\x0d\x01\x02"), /* cut in 4 bytes */
 	};

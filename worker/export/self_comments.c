@@ -43,8 +43,7 @@ count_strings(const uint8_t *pprof, size_t size, uint64_t *ret)
 	while (cursor_left(&c) > 0) {
 		uint64_t key = cursor_uleb128(&c);
 
-		if (key >> 3 == 0 || key > UINT32_MAX ||
-		    (key >> 3 == FIELD_STRING_TABLE && (key & 7) != WIRE_BYTES))
+		if (key >> 3 > UINT32_MAX || (key >> 3 == FIELD_STRING_TABLE && (key & 7) != WIRE_BYTES))
 			return -EBADMSG;
 		count += key >> 3 == FIELD_STRING_TABLE;
 		skip(&c, key & 7);

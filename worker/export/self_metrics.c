@@ -66,7 +66,8 @@ add_sampling(struct self_metrics *metrics, const struct profile_message *head, u
 {
 	const struct ledger *ledger = &head->ledger;
 	const uint64_t *ending = ledger->ending;
-	uint64_t duration_ns = head->end_ns > head->start_ns ? (uint64_t)(head->end_ns - head->start_ns) : 0;
+	uint64_t duration_ns =
+		head->end_ns > head->start_ns ? (uint64_t)head->end_ns - (uint64_t)head->start_ns : 0;
 	const struct entry entries[] = {
 		{"event.count", ledger->records},
 		{"event.lost", ledger->lost},
