@@ -11,6 +11,7 @@ import threading
 import time
 import unittest
 
+import receiver
 import support
 from support import target
 
@@ -201,6 +202,128 @@ class SelfReport(unittest.TestCase):
         comments = subprocess.run([go, "tool", "pprof", "-comments", profile.path], capture_output=True, text=True, check=True,
                                   env={**os.environ, "HOME": support.temporary_folder(self)}).stdout.splitlines()
         self.assertEqual(comments, [profile.strings[number] for number in profile.message.comment])
+
+
+class StatsdServer(threading.Thread):
+    """A Unix datagram socket; everything that comes, in order."""
+
+    PREFIX = "datadog.profiling.native."
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(path)
+        os.chmod(path, 0o777)
+        self.socket.settimeout(0.1)
+        self.lines, self.is_over = [], False
+        self.start()
+
+    def run(self):
+        while not self.is_over:
+            try:
+                self.lines.append(self.socket.recv(4096).decode())
+            except TimeoutError:
+                pass
+        self.socket.close()
+
+    def stop(self):
+        self.is_over = True
+        self.join()
+
+    def reports(self):
+        """One dictionary for each profile: they begin with the same name."""
+        found = []
+        for line in self.lines:
+            name, value = re.fullmatch(re.escape(self.PREFIX) + r"([a-z_.]+):(-?\d+)\|g", line).groups()
+            if name == "event.count":
+                found.append({})
+            found[-1][name] = int(value)
+        return found
+
+
+class Statsd(unittest.TestCase):
+    # what ddprof's dashboards ask for and we have
+    NAMES = ("event.count", "event.lost", "sample.count", "target_process.cpu_usage.millicores", "unwind.avg_time_ns", "unwind.frames",
+             "unwind.errors", "unwind.stack.truncated_input", "unwind.stack.truncated_output", "unwind.stack.incomplete",
+             "unwind.stack.avg_size", "unwind.stack.avg_depth", "profiler.rss", "profiler.cpu_usage.millicores", "pprof.size",
+             "profile.duration_ms")
+    AS_COMMENTS = {"event.count": "records", "event.lost": "lost", "sample.count": "samples", "unwind.frames": "frames",
+                   "unwind.stack.truncated_input": "stacks.copy_short", "unwind.stack.truncated_output": "stacks.depth"}
+
+    def setUp(self):
+        self.path = os.path.join(support.temporary_folder(self), "statsd")
+
+    def check(self, report, profile):
+        """The same numbers as the profile's."""
+        for name in self.NAMES:
+            self.assertIn(name, report)
+        for key, value in profile.comments.items():
+            if key.removeprefix("ddprof.") in report:
+                self.assertEqual(report[key.removeprefix("ddprof.")], int(value), key)
+        for name, key in self.AS_COMMENTS.items():
+            self.assertEqual(report[name], profile.ledger(key), name)
+        self.assertEqual(report["sample.count"], sum(sample.count for sample in profile.samples if "[lost]" not in sample.stack))
+        self.assertEqual(report["profile.duration_ms"], profile.message.duration_nanos // 1000000)
+        self.assertGreater(report["pprof.size"], 100)
+        self.assertLess(report["pprof.size"], len(profile.bytes))  # the report comes to it
+
+    def test_gauges(self):
+        for prefix in ("", "unix://"):
+            with self.subTest(prefix=prefix):
+                server = StatsdServer(self.path)
+                session = support.run(self, [target("split"), "2.5"], ["-u", "1", "-b", prefix + self.path])
+                server.stop()
+                os.unlink(self.path)
+                reports, profiles = server.reports(), session.profiles()
+                self.assertGreaterEqual(len(profiles), 3)
+                self.assertEqual(len(reports), len(profiles))
+                for report, profile in zip(reports, profiles):
+                    self.check(report, profile)
+                self.assertEqual(reports[-1]["statsd.failures"], 0)
+                self.assertEqual(reports[-1]["upload.count"], len(profiles) - 1)  # files are accepted too; this one not yet
+
+    def test_server_comes_and_goes(self):
+        """It costs the gauges of that time, which are counted, and nothing else."""
+        session = support.Session(self, [target("split"), "6"], ["-u", "1", "-b", self.path])
+        support.wait_until(lambda: len(session.profile_paths()) >= 1, 30, "a profile")
+        server = StatsdServer(self.path)
+        support.wait_until(lambda: len(server.reports()) >= 2, 30, "gauges")
+        server.stop()
+        session.finish()
+        profiles = session.profiles()
+        reports = server.reports()
+        self.assertGreater(len(profiles), len(reports))
+        last = profiles[-1].ledger("statsd.failures")
+        self.assertEqual(reports[0]["statsd.failures"] % len(reports[0]), 0)
+        self.assertGreaterEqual(reports[0]["statsd.failures"], len(reports[0]))  # nobody was there for the first
+        self.assertGreater(last, reports[-1]["statsd.failures"])
+        for report in reports[:-1]:
+            profile = next(p for p in profiles if p.ledger("records") == report["event.count"])
+            self.check(report, profile)
+
+    def test_queue(self):
+        """A receiver that is down: what waits grows, gets older and is tried again; then it is gone."""
+        server, statsd = receiver.Receiver(self), StatsdServer(self.path)
+        session = support.Session(self, ["/bin/sleep", "9"], ["-u", "1", "--url", server.url, "-b", self.path, "--wait"])
+        support.wait_until(lambda: len(statsd.reports()) >= 5, 60, "gauges")
+        server.start()
+        session.finish()
+        statsd.stop()
+        reports = statsd.reports()
+        depths, ages = [r["queue.depth"] for r in reports], [r["queue.oldest_age_s"] for r in reports]
+        print("depth", depths, "age", ages, "retries", [r["upload.retries"] for r in reports])
+        self.assertEqual(depths[:4], [0, 1, 2, 3])
+        self.assertIn(ages[3], (2, 3, 4))
+        self.assertGreater(reports[4]["queue.bytes"], 3 * reports[4]["pprof.size"])
+        self.assertGreaterEqual(reports[4]["upload.retries"], 2)
+        self.assertEqual(reports[4]["upload.count"], 4)  # the folder has them
+        self.assertLess(depths[-1], 3)
+        self.assertGreater(reports[-1]["upload.count"], 4 + 4)
+        sizes = sum(len(r.body) for r in server.requests if r.answer == 200)
+        self.assertGreater(reports[-1]["upload.bytes"], 0)
+        self.assertLess(reports[-1]["upload.bytes"], sizes + sum(map(os.path.getsize, session.profile_paths())) + 4096 * len(reports))
+        for report, profile in zip(reports, session.profiles()):
+            self.check(report, profile)
 
 
 if __name__ == "__main__":

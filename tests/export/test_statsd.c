@@ -7,12 +7,14 @@
 #include "tests/support/folder.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -108,23 +110,72 @@ test_nobody(void **state)
 	assert_int_equal(error, EPROTOTYPE);
 }
 
-/* It does not read: we go on at once. */
+static int64_t
+now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void
+make_many(struct self_metrics *ret)
+{
+	*ret = (struct self_metrics){.count = SELF_METRICS_MAX};
+	for (size_t i = 0; i < SELF_METRICS_MAX; i++) {
+		strcpy(ret->metric[i].name, "a.number");
+		ret->metric[i].value = (int64_t)i;
+	}
+}
+
+/* It does not read: the rest is lost, soon and without a limit per datagram. */
 static void
 test_full(void **state)
 {
+	static struct self_metrics many;
 	OWNED_FD server = serve(SOCK_DGRAM);
-	struct timespec before, after;
-	size_t failed = 0;
 	int error = 0;
 
 	(void)state;
-	clock_gettime(CLOCK_MONOTONIC, &before);
-	for (int i = 0; i < 1000; i++)
-		failed += statsd_send(path, &three, &error);
-	clock_gettime(CLOCK_MONOTONIC, &after);
-	assert_in_range(failed, 1000, 3000);
+	make_many(&many);
+	int64_t start_ms = now_ms();
+	size_t failed = statsd_send(path, &many, &error);
+	assert_in_range(failed, 1, SELF_METRICS_MAX - 1);
 	assert_int_equal(error, EAGAIN);
-	assert_true(after.tv_sec - before.tv_sec < 20);
+	assert_in_range(now_ms() - start_ms, STATSD_PATIENCE_MS - 1, STATSD_PATIENCE_MS + 5000);
+}
+
+/* One that is slow gets all of them, in order, although its queue is short. */
+static void
+test_slow(void **state)
+{
+	static struct self_metrics many;
+	OWNED_FD server = serve(SOCK_DGRAM);
+	int error = 0, status;
+	char text[200], wanted[200];
+
+	(void)state;
+	make_many(&many);
+	pid_t pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < SELF_METRICS_MAX; i++) {
+			struct pollfd readable = {.fd = server, .events = POLLIN};
+
+			if (i % 10 == 0)
+				nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+			poll(&readable, 1, 5000);
+			ssize_t got = recv(server, text, sizeof(text) - 1, 0);
+			text[got > 0 ? got : 0] = '\0';
+			snprintf(wanted, sizeof(wanted), "datadog.profiling.native.a.number:%d|g", i);
+			if (strcmp(text, wanted) != 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	assert_int_equal(statsd_send(path, &many, &error), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
 }
 
 int
@@ -134,6 +185,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_gauges, start, finish),
 		cmocka_unit_test_setup_teardown(test_nobody, start, finish),
 		cmocka_unit_test_setup_teardown(test_full, start, finish),
+		cmocka_unit_test_setup_teardown(test_slow, start, finish),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

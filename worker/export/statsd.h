@@ -1,8 +1,10 @@
 #pragma once
-/* Gauges to a statsd server on this host, one datagram each, as ddprof sends them. Nobody waits for the
- * server: what it does not take at once is lost, and counted. */
+/* Gauges to a statsd server on this host, one datagram each, as ddprof sends them. What the server does not
+ * take within a moment is lost, and counted. */
 
 #include "worker/export/self_metrics.h"
+
+#define STATSD_PATIENCE_MS 200 /* for all of them together */
 
 /* Sends all metrics to the Unix datagram socket at `path`, opened anew: the server may have been replaced.
  * How many could not be sent; *ret_error is why the last of them could not (errno; untouched if none). */
