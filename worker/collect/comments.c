@@ -31,7 +31,7 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 	const struct {
 		const char *key;
 		uint64_t value;
-		bool is_unknown_if_0; /* a recording's records and times are nobody's */
+		bool is_of_rings; /* 0 beside samples: they came out of a recording, and nobody counted */
 	} entries[] = {
 		{"samples", ledger->samples},
 		{"lost", ledger->lost},
@@ -50,7 +50,7 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 
 	snprintf(ret->tags, sizeof(ret->tags), "ddprof.tags=%s", tags);
 	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
-		if (entries[i].value > 0 || !entries[i].is_unknown_if_0)
+		if (entries[i].value > 0 || ledger->samples == 0 || !entries[i].is_of_rings)
 			snprintf(ret->text[count++], sizeof(ret->text[0]), "ddprof.%s=%llu", entries[i].key,
 				 (unsigned long long)entries[i].value);
 	for (size_t i = 0; i < ENDINGS; i++)
