@@ -1,6 +1,7 @@
 """A finished profile is delivered, kept, or counted as lost, whatever happens on the way: receivers that are down,
 unwilling or slow, disks that are full, and processes of ours that are killed."""
 
+import base64
 import os
 import re
 import signal
@@ -139,6 +140,23 @@ class Delivery(unittest.TestCase):
         server = receiver.Receiver(self, [(403, {}, "no such key")]).start()
         session = self.session(server, 1.2, ["--export_grace", "300"])
         self.finish(session)
+
+    def test_unix_socket(self):
+        """An agent that is started again has a new socket under the old name: an exporter that may not reach it makes
+        place for one that does, which is nobody's death."""
+        path = os.path.join(support.temporary_folder(self), "agent.socket")
+        server = receiver.Receiver(self, path=path).start()
+        session = self.session(server, 9, wait=False)
+        for restarts in range(2):
+            support.wait_until(lambda: len(server.requests) >= 2 + 2 * restarts, 20, "profiles")
+            server.stop()
+            time.sleep(1.5)
+            server.start()
+        lines = self.finish(session)
+        count = self.number(r"; (\d+) profiles delivered", self.closing(lines))
+        self.assertGreaterEqual(count, 8)
+        self.assertEqual(server.sequences(), list(range(count)))
+        self.assertNotIn("the exporter", "\n".join(lines))
 
     # ---- outages ----
 
@@ -283,28 +301,47 @@ class Delivery(unittest.TestCase):
 
     # ---- what must not be seen ----
 
+    def memory(self, pid):
+        """All that the process can read, as root sees it."""
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for line in maps:
+                begin, end = (int(number, 16) for number in line.split()[0].split("-"))
+                try:
+                    memory.seek(begin)
+                    yield memory.read(end - begin)
+                except (OSError, OverflowError, ValueError):
+                    pass  # rings of perf, vvar
+
     def test_secrets(self):
-        """A key is in the request, and nowhere else: no log line, no argument, no environment of ours, no spool."""
-        key = "0123456789abcdef0123456789abcdef"
+        """A password is in requests and in the exporter, and nowhere else: no log line, no argument, no environment or
+        memory of another role, no spool."""
+        support.require_root()
+        secret = "0123456789abcdef0123456789abcdef"
         spool = support.temporary_folder(self)
-        server = receiver.Receiver(self, [(403, {}, "no such key"), (500, {}, "oh"), (200, {}, "")]).start()
+        server = receiver.Receiver(self, [(403, {}, "no such key"), (500, {}, "oh"), (500, {}, "oh"), (500, {}, "oh")]).start()
         self.log = os.path.join(support.temporary_folder(self), "log")
         session = support.Session(
             self, ["/bin/sleep", "4"],
-            ["-u", "1", "--pyroscope_url", server.url.replace("//", "//user:" + key + "@"), "--url", server.url,
-             "--log_mode", self.log, "--log_level", "debug", "--spool", spool, "--export_grace", "1"],
-            output=False, env={**os.environ, "DD_API_KEY": key})
+            ["-u", "1", "--url", server.url, "--log_mode", self.log, "--log_level", "debug", "--spool", spool,
+             "--export_grace", "1"], output=False,
+            env={**os.environ, "PYROSCOPE_SERVER_ADDRESS": server.url, "PYROSCOPE_BASIC_AUTH_USER": "user",
+                 "PYROSCOPE_BASIC_AUTH_PASSWORD": secret})
         roles = support.wait_for_roles(session.supervisor())
-        for pid in roles.values():
+        packed = base64.b64encode(f"user:{secret}".encode())
+        for role, pid in roles.items():
             for name in ("cmdline", "environ"):
                 with open(f"/proc/{pid}/{name}", "rb") as file:
-                    self.assertNotIn(key.encode(), file.read())
+                    self.assertNotIn(secret.encode(), file.read())
+            holds = any(word in part for part in self.memory(pid) for word in (secret.encode(), packed))
+            self.assertEqual(holds, role == "exporter", role)
         session.finish(60)
+        self.assertTrue([r for r in server.requests if packed.decode() in str(r.headers.get("Authorization"))])
         text = support.read_text(self.log) + session.stderr.decode()
-        self.assertNotIn(key, text)
-        for name in os.listdir(spool):
-            with open(os.path.join(spool, name), "rb") as file:
-                self.assertNotIn(key.encode(), file.read())
+        self.assertIn("no such key", text)
+        self.assertGreaterEqual(len(self.spooled(spool)), 3)
+        for bytes_ in [text.encode()] + [open(os.path.join(spool, name), "rb").read() for name in os.listdir(spool)]:
+            for word in (secret.encode(), packed):
+                self.assertNotIn(word, bytes_)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <seccomp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -520,7 +521,7 @@ test_rights(void **state)
 		{"getdents64", {0}, SUPERVISOR | EXPORTER},
 		{"flock", {0}, SUPERVISOR | EXPORTER},
 		{"fsync", {0}, SUPERVISOR | EXPORTER},
-		{"ftruncate", {0}, SUPERVISOR | UNWINDER | EXPORTER},
+		{"ftruncate", {0}, SUPERVISOR | UNWINDER},
 		{"newfstatat", {0, 0, 0, AT_EMPTY_PATH}, EVERYONE},
 		{"newfstatat", {0, 0, 0, 0}, SUPERVISOR},
 		{"newfstatat", {(uint32_t)AT_FDCWD, 0, 0, 0}, SUPERVISOR | UPLOADER},
@@ -562,6 +563,9 @@ test_rights(void **state)
 		{"recvfrom", {0}, SUPERVISOR | UPLOADER},
 		{"sendmmsg", {0}, SUPERVISOR | UPLOADER},
 		{"recvmmsg", {0}, NOBODY},
+		{"writev", {0}, SUPERVISOR | UPLOADER},
+		{"rt_sigaction", {SIGPIPE}, SUPERVISOR | UPLOADER},
+		{"rt_sigaction", {SIGSEGV}, SUPERVISOR},
 		{"sendmsg", {0}, EVERYONE},
 		{"recvmsg", {0}, EVERYONE},
 		/* code */
