@@ -20,6 +20,8 @@
  *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
  */
 
+#include "ipc/self_report.h"
+
 #include <stdint.h>
 
 #define CHANNEL_MAX_FDS 253 /* SCM_MAX_FD: 254 descriptors in one message are EINVAL (unix(7)) */
@@ -139,6 +141,7 @@ _Static_assert(sizeof(struct rings_message) == 8 + 8 * CHANNEL_MAX_FDS, "wire la
 #define ENDING_DEPTH 5 /* reached the root too, but has more frames than are kept */
 
 #define SAMPLING_LEVELS 4 /* as enum sampling_level */
+#define CHAIN_LEVEL 0     /* of these, the one at which the kernel walks too */
 
 /* How the walks that ended in one file's code did. */
 #define ENDING_MODULES 8 /* per profile and in the closing lines: those that lost most stacks */
@@ -162,6 +165,10 @@ struct ledger {
 	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
 	uint64_t in_kernel_ns;           /* of that count: spent in the kernel, where no sample is taken */
 	uint64_t unsampled_ns;           /* of that count: of tasks that ended before their next sample */
+	uint64_t records;                /* read from the rings, of every kind; 0: not from rings */
+	uint64_t unwind_ns;   /* the unwinder's CPU time for walking and storing stacks; 0: not measured */
+	uint64_t frames;      /* found by those walks */
+	uint64_t stack_bytes; /* copied with the samples */
 };
 
 /* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). */
@@ -173,6 +180,7 @@ struct start_message {
 	uint32_t discard;  /* its predecessor died on what is in the rings: skip that, and count it */
 	uint32_t restarts; /* deaths since the last finished profile */
 	uint32_t unwind;   /* enum unwind_method */
+	uint32_t has_symbolizer; /* else addresses of code that processes make would only tell where it was */
 	uint32_t level; /* the last one LEVEL named; LEVEL_COUNT: none yet, events are as they were opened */
 	uint32_t kernel_frames; /* samples are taken in the kernel too */
 	uint32_t padding;
@@ -210,6 +218,7 @@ struct profile_message {
 	uint64_t kernel_count_ns, kernel_lost; /* session totals, for the next unwinder's START */
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES]; /* most lost stacks first */
+	struct self_report self; /* the supervisor's word to the exporter; zeroed: not measured */
 };
 
 /* DROP: the supervisor keeps that profile no longer; SETTLED: nor need it, all destinations have it, or it is
@@ -368,6 +377,7 @@ struct summary_destination {
 struct summary_message {
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES];
+	struct self_report self;   /* its period is the whole session */
 	uint64_t profiles;         /* finished */
 	uint64_t spooled;          /* of them, what is in the spool for the next run */
 	uint64_t dropped;          /* of them, what had to make room */

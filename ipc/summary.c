@@ -156,6 +156,24 @@ add_counts(struct closing *closing, const struct summary_message *summary)
 		    summary->unwinder_stopped ? ", ended early (the unwinder kept failing)" : "");
 }
 
+/* "; profiler used 18 ms of CPU (0.31%) and 6.8 MB, target slowed by about 0.21%" */
+static void
+add_cost(struct closing *closing, const struct summary_message *summary)
+{
+	const struct self_report *self = &summary->self;
+	const struct self_role_report total = self_report_total(self);
+	double cpu_ms = (double)total.cpu_ns / 1e6;
+
+	if (self->wall_ns == 0)
+		return;
+	add(closing, "; profiler used %.*f %s of CPU (%.2f%%) and %.1f MB", cpu_ms < 10 ? 1 : 0,
+	    cpu_ms < 10000 ? cpu_ms : cpu_ms / 1000, cpu_ms < 10000 ? "ms" : "s",
+	    1e8 * cpu_ms / (double)self->wall_ns, (double)(total.peak_rss + self->ring_bytes) / 1e6);
+	if (summary->ledger.kernel_count_ns > 0)
+		add(closing, ", target slowed by about %.2f%%",
+		    (double)overhead_target_ppm(&summary->ledger) / 1e4);
+}
+
 void
 summary_log(const struct log *log, const struct summary_message *summary, const char *output,
 	    const char *spool)
@@ -164,6 +182,7 @@ summary_log(const struct log *log, const struct summary_message *summary, const 
 
 	log_endings(log, summary);
 	add_counts(&closing, summary);
+	add_cost(&closing, summary);
 	size_t counts = closing.used;
 	for (uint32_t i = 0; i < summary->destinations && i < SUMMARY_DESTINATIONS; i++) {
 		const struct summary_destination *destination = &summary->destination[i];

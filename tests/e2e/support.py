@@ -131,6 +131,7 @@ def wait_until(condition, timeout=10, what="a condition"):
 
 
 started = set()  # pids this test started itself; every other child was adopted
+usage = {}  # of adopted ones that ended: pid -> resource usage, of theirs that they waited for included
 
 
 def adopted():
@@ -172,7 +173,9 @@ def wait_for_adopted(timeout=WORKER_TIMEOUT_S):
             return statuses
         for pid in pids:
             is_supervisor = is_session_leader(pid)
-            done, status = os.waitpid(pid, os.WNOHANG)
+            done, status, used = os.wait4(pid, os.WNOHANG)
+            if done:
+                usage[pid] = used
             if done and is_supervisor:
                 statuses[pid] = status
         if time.monotonic() > end:

@@ -111,6 +111,12 @@ class Jit(unittest.TestCase):
         os.unlink(dump)
         self.expect_names(session.finish().profile())
 
+    def test_without_names(self):
+        """Nobody will name it: then nobody is told where it was either."""
+        self.run_profile([self.jit, "map", "1"], options=["--disable_symbolization=true"])
+        self.assertFalse([text for text in self.profile.strings if "[jit:" in text])
+        self.assertGreaterEqual(self.share("[anonymous]"), 80, support.folded(self.profile)[:5])
+
     def test_own_pid_namespace(self):
         """There it is PID 1, has a /tmp of its own, and both are gone when the only profile is made."""
         self.jit = os.path.join(tempfile.mkdtemp(dir="/var/tmp", prefix="ddprof-e2e-"), "jit")

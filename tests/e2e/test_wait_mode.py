@@ -114,7 +114,9 @@ class Signals(unittest.TestCase):
     def test_closing_line(self):
         session = support.run(self, [target("split"), "0.5"], ["--wait"])
         self.assertRegex(session.stderr.decode(),
-                         r"^ddprof-launch: \d+ samples, \d+ lost, \d+\.\d% of stacks reached the root; profile: \S+\.pprof\n$")
+                         r"^ddprof-launch: \d+ samples, \d+ lost, \d+\.\d% of stacks reached the root; profiler used "
+                         r"\d+(\.\d)? ms of CPU \(\d+\.\d\d%\) and \d+\.\d MB, target slowed by about 0\.\d\d%; "
+                         r"profile: \S+\.pprof\n$")
         self.assertIn(session.profile_paths()[0], session.stderr.decode())
 
     def test_signal_storm(self):

@@ -40,6 +40,54 @@ check(const struct summary_case *cases, size_t count)
 }
 
 static void
+test_cost(void **state)
+{
+	static const struct summary_case cases[] = {
+		{{.ledger = {.samples = 99,
+			     .ending = {99},
+			     .kernel_count_ns = 1000000000,
+			     .stack_bytes = 99 * 8192},
+		  .self = {.wall_ns = 2000000000,
+			   .ring_bytes = 1000000,
+			   .role = {{.cpu_ns = 1000000, .peak_rss = 1000000},
+				    {.cpu_ns = 5200000, .peak_rss = 2500000}}},
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .last_name = "a"},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: root:99\n"
+		 "ddprof-launch: 99 samples, 0 lost, 100.0% of stacks reached the root; profiler used 6.2 ms "
+		 "of CPU (0.31%) and 4.5 MB, target slowed by about 0.17%; profile: o/a\n"},
+		{{.self = {.wall_ns = 3600000000000ull, .role = {[3] = {.cpu_ns = 61000000000ull}}},
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .last_name = "a"},
+		 "o",
+		 "",
+		 "ddprof-launch: no samples (less CPU time than one sampling period); profiler used 61 s of "
+		 "CPU (1.69%) and 0.0 MB; profile: o/a\n"},
+		{{.self = {.wall_ns = 1, .role = {[3] = {.cpu_ns = UINT64_MAX, .peak_rss = UINT64_MAX}}},
+		  .ledger =
+			  {.samples = UINT64_MAX, .lost = UINT64_MAX, .kernel_count_ns = 1, .ending = {0, 1}},
+		  .unwinder_stopped = 1,
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .last_name = "a"},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: copy_short:1\n"
+		 "ddprof-launch: 18446744073709551615 samples, 18446744073709551615 lost, 0.0% of stacks "
+		 "reached the root, ended early (the unwinder kept failing); profiler used 18446744074 s of "
+		 "CPU (1844674407370955161600.00%) and 18446744073709.6 MB, target slowed by about "
+		 "1844674407370955.25%; profile: o/a\n"},
+	};
+
+	(void)state;
+	check(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+static void
 test_files(void **state)
 {
 	static const struct summary_case cases[] = {
@@ -243,8 +291,9 @@ test_notice(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_uploads),
-					   cmocka_unit_test(test_severity), cmocka_unit_test(test_notice)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_cost),
+					   cmocka_unit_test(test_uploads), cmocka_unit_test(test_severity),
+					   cmocka_unit_test(test_notice)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -43,7 +43,7 @@ start(void **state)
 	memset(&exporter, 0, sizeof(exporter));
 	connect_role(&symbolizer, ROLE_SYMBOLIZER, &symbolizer_end);
 	connect_role(&exporter, ROLE_EXPORTER, &exporter_end);
-	pipeline = pipeline_new();
+	pipeline = pipeline_new(NULL);
 	return pipeline ? 0 : -1;
 }
 
@@ -547,6 +547,56 @@ test_summary_adds_up(void **state)
 }
 
 static void
+expect_measured(int end, struct self_report *ret)
+{
+	static struct message message;
+
+	assert_int_equal(channel_receive(end, &message, 0), 0);
+	const struct profile_message *head = message_expect(&message, MESSAGE_PROFILE, sizeof(*head), 1);
+	assert_non_null(head);
+	*ret = head->self;
+	message_discard(&message);
+}
+
+/* Each profile has the cost of one period, measured when it goes to the exporter: once, even when it goes
+ * there twice. */
+static void
+test_is_measured_once(void **state)
+{
+	struct self_measure measure;
+	struct self_report first, again, second;
+
+	(void)state;
+	self_measure_init(&measure, -1, 77);
+	pipeline_free(pipeline);
+	pipeline = pipeline_new(&measure);
+	add(1);
+	add(2);
+	advance(0);
+	expect_measured(symbolizer_end, &first);
+	assert_int_equal(first.wall_ns, 0); /* not yet */
+	assert_int_equal(symbolised(1), 0);
+	advance(0);
+	expect_measured(exporter_end, &first);
+	assert_true(first.wall_ns > 0);
+	assert_int_equal(first.ring_bytes, 77);
+	assert_true(first.role[SELF_SUPERVISOR].cpu_ns > 0);
+	pipeline_role_died(pipeline, ROLE_EXPORTER);
+	advance(0);
+	expect_measured(exporter_end, &again);
+	assert_memory_equal(&first, &again, sizeof(first));
+	delivered(1);
+
+	int64_t before = measure.period_start_ns;
+	expect_measured(symbolizer_end, &second);
+	assert_int_equal(symbolised(2), 0);
+	advance(0);
+	expect_measured(exporter_end, &second);
+	assert_int_equal(second.wall_ns, measure.period_start_ns - before);
+	delivered(2);
+}
+
+static void
 test_free_closes(void **state)
 {
 	(void)state;
@@ -579,6 +629,7 @@ main(void)
 		PIPELINE_TEST(test_unexpected_answers),
 		PIPELINE_TEST(test_settled_before_it_is_handed_over),
 		PIPELINE_TEST(test_summary_adds_up),
+		PIPELINE_TEST(test_is_measured_once),
 		PIPELINE_TEST(test_free_closes),
 	};
 

@@ -151,6 +151,7 @@ static struct start_message
 plain_start(void)
 {
 	return (struct start_message){
+		.has_symbolizer = 1,
 		.period_ns = PERIOD_NS,
 		.target_pid = TARGET,
 		.level = LEVEL_COUNT,
@@ -402,6 +403,10 @@ test_a_session(void **state)
 	assert_int_equal(head.ledger.cpu_time_ns, 5ull * PERIOD_NS);
 	assert_int_equal(head.ledger.kernel_count_ns, 60000000);
 	assert_int_equal(sum_of_endings(&head.ledger), 5);
+	assert_int_equal(head.ledger.records, 8); /* samples, the one that is none, and sideband */
+	assert_in_range(head.ledger.unwind_ns, 100, 1000000000);
+	assert_true(head.ledger.frames >= 5);
+	assert_int_equal(head.ledger.stack_bytes, 5 * 64);
 	expect_module_endings(&head);
 	expect_texts(bytes, size, texts);
 	assert_null(memmem(bytes, size, &secret, sizeof(secret))); /* no stack byte, no register leaves it */
@@ -423,6 +428,7 @@ test_a_session(void **state)
 	assert_int_equal(head.sequence, 4);
 	assert_int_equal(head.start_ns, end_ns);
 	assert_int_equal(head.ledger.samples, 1);
+	assert_int_equal(head.ledger.records, 1);
 	assert_int_equal(head.ledger.lost, 0);
 	assert_int_equal(head.ledger.kernel_count_ns, 10000000);
 	assert_int_equal(head.ledger.malformed, 0);

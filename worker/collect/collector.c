@@ -247,6 +247,8 @@ add_stack(struct collector *collector, const struct sample_record *sample, struc
 	file_endings_add(&collector->endings,
 			 count > 0 ? frames[count - 1].file >> COLLECTOR_SEGMENT_BITS : 0, end);
 	collector->ledger.cpu_time_ns += sample->period_ns;
+	collector->ledger.frames += count;
+	collector->ledger.stack_bytes += sample->stack.size;
 	store(collector, &(struct profile_sample){
 				 .frames = shown,
 				 .frame_count = shown_count,

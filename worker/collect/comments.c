@@ -5,6 +5,7 @@
 #include "policy/levels.h"
 #include "worker/process/mapped_files.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /* "ddprof.module.1=root:12 copy_short:3 /usr/lib/libx.so": the path last, for it may hold anything. */
@@ -55,6 +56,7 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 	const struct {
 		const char *key;
 		uint64_t value;
+		bool is_of_rings; /* 0 beside samples: they came out of a recording, and nobody counted */
 	} entries[] = {
 		{"samples", ledger->samples},
 		{"lost", ledger->lost},
@@ -66,13 +68,18 @@ profile_comments_format(const struct ledger *ledger, const char *tags,
 		{"kernel_count_ns", ledger->kernel_count_ns},
 		{"in_kernel_ns", ledger->in_kernel_ns},
 		{"unsampled_ns", ledger->unsampled_ns},
+		{"records", ledger->records, true},
+		{"unwind_ns", ledger->unwind_ns, true},
+		{"frames", ledger->frames},
+		{"stack_bytes", ledger->stack_bytes},
 	};
-	size_t count = sizeof(entries) / sizeof(entries[0]);
+	size_t count = 0;
 
 	snprintf(ret->tags, sizeof(ret->tags), "ddprof.tags=%s", tags);
-	for (size_t i = 0; i < count; i++)
-		snprintf(ret->text[i], sizeof(ret->text[i]), "ddprof.%s=%llu", entries[i].key,
-			 (unsigned long long)entries[i].value);
+	for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++)
+		if (entries[i].value > 0 || ledger->samples == 0 || !entries[i].is_of_rings)
+			snprintf(ret->text[count++], sizeof(ret->text[0]), "ddprof.%s=%llu", entries[i].key,
+				 (unsigned long long)entries[i].value);
 	for (size_t i = 0; i < ENDINGS; i++)
 		snprintf(ret->text[count + i], sizeof(ret->text[0]), "ddprof.stacks.%s=%llu", ending_names[i],
 			 (unsigned long long)ledger->ending[i]);

@@ -11,11 +11,11 @@ struct mapped_files;
 #define FILE_COMMENTS_BYTES (32u << 10)
 
 struct profile_comments {
-	char text[24][48];
+	char text[28][48];
 	char tags[START_TAGS_MAX + sizeof("ddprof.tags=")];
 	char modules[ENDING_MODULES][ENDINGS_TEXT_MAX + MODULE_NAME_MAX + 32];
 	char files[FILE_COMMENTS_BYTES];
-	const char *lines[26 + ENDING_MODULES + FILE_COMMENTS_MAX]; /* NULL-terminated, into the above: valid
+	const char *lines[30 + ENDING_MODULES + FILE_COMMENTS_MAX]; /* NULL-terminated, into the above: valid
 						   as long as this is not moved */
 };
 

@@ -8,6 +8,7 @@
 #include "worker/base/memory_file.h"
 #include "worker/base/seal.h"
 #include "worker/export/debuginfod.h"
+#include "worker/export/self_report.h"
 #include "worker/export/spool.h"
 #include "worker/export/transfers.h"
 
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define SPOOL_LOOK_MS 60000 /* whoever owned a file may have died */
@@ -34,6 +36,7 @@ struct exporter {
 	int64_t next_look_ms;
 	uint64_t random;
 	uint64_t taken;
+	struct queue_report report; /* its sums; what is waiting is counted when it is asked for */
 	struct status_message said;
 	int failure; /* of the control channel */
 };
@@ -186,6 +189,61 @@ is_left_out(const struct exporter *exporter, const struct profile_facts *facts)
 	return false;
 }
 
+/* ---- the self-report ---- */
+
+static void
+count_answer(struct exporter *exporter, const struct delivery_answer *answer)
+{
+	struct queue_report *report = &exporter->report;
+
+	if (answer->verdict == ANSWER_ACCEPTED) {
+		report->uploads++;
+		report->sent_bytes += answer->bytes;
+	} else if (answer->verdict == ANSWER_TEMPORARY) {
+		report->retries++;
+	} else {
+		report->refusals++;
+	}
+}
+
+static void
+count_waiting(struct exporter *exporter)
+{
+	struct queue_report *report = &exporter->report;
+	struct spool_counts spooled =
+		exporter->spool ? spool_counts(exporter->spool) : (struct spool_counts){0};
+	int64_t oldest_ns = spooled.oldest_ns ? spooled.oldest_ns : INT64_MAX;
+	int64_t now_ns = clock_ns(CLOCK_REALTIME);
+	struct stat status;
+	struct export_item *item;
+
+	report->depth = waiting_beyond_queue(exporter);
+	report->bytes = spooled.bytes;
+	for (size_t i = 0; (item = queue_at(exporter->queue, i)); i++) {
+		report->depth++;
+		if (item->fd >= 0 && fstat(item->fd, &status) == 0)
+			report->bytes += (uint64_t)status.st_size;
+		if (item->facts.end_ns < oldest_ns)
+			oldest_ns = item->facts.end_ns;
+	}
+	report->oldest_age_ns = oldest_ns < now_ns ? (uint64_t)(now_ns - oldest_ns) : 0;
+}
+
+/* Before anything else is done with a profile, so that the spool and every destination have the same. */
+static void
+add_self_report(struct exporter *exporter, const struct profile_message *head, struct export_item *item)
+{
+	count_waiting(exporter);
+	say_working(exporter, &item->facts);
+	int reported = self_report_add(item->fd, head, &exporter->report,
+				       exporter->settings.delivery->statsd_socket);
+	say_working(exporter, NULL);
+	if (reported < 0)
+		return; /* it goes without */
+	close_fd(&item->fd);
+	item->fd = reported;
+}
+
 /* ---- what the queue wants ---- */
 
 static bool
@@ -197,6 +255,8 @@ port_start(void *context, unsigned destination, const struct export_item *item, 
 	bool is_on_its_way = transfers_start(exporter->transfers, destination, item,
 					     queue_is_hurried(exporter->queue), ret);
 	say_working(exporter, NULL);
+	if (!is_on_its_way)
+		count_answer(exporter, ret);
 	return is_on_its_way;
 }
 
@@ -307,7 +367,10 @@ spool_give_up(void *context, struct spool_file *file)
 static void
 spool_lost(void *context, enum spool_loss loss, bool is_own)
 {
-	say_spool(context, loss == SPOOL_OLD ? SPOOL_EVENT_LOST_OLD : SPOOL_EVENT_LOST_FULL, 0, is_own, "");
+	struct exporter *exporter = context;
+
+	exporter->report.dropped++;
+	say_spool(exporter, loss == SPOOL_OLD ? SPOOL_EVENT_LOST_OLD : SPOOL_EVENT_LOST_FULL, 0, is_own, "");
 }
 
 static void
@@ -439,7 +502,7 @@ fill_facts(const struct exporter *exporter, const struct profile_message *head, 
 
 /* Into the spool first, if there is one. Sent from there only while there is room for another lock. */
 static int
-accept_profile(struct exporter *exporter, struct export_item *item)
+accept_profile(struct exporter *exporter, const struct profile_message *head, struct export_item *item)
 {
 	struct export_item *added;
 
@@ -448,6 +511,8 @@ accept_profile(struct exporter *exporter, struct export_item *item)
 		say_settled(exporter, item->facts.sequence);
 		return 0;
 	}
+	if (!item->is_left_out)
+		add_self_report(exporter, head, item);
 	if (exporter->spool && !item->is_left_out && now_ms() >= exporter->spool_retry.next_ms &&
 	    move_to_spool(exporter, item)) {
 		if (!item->file)
@@ -480,7 +545,7 @@ take_profile(struct exporter *exporter, struct message *message)
 	item.accepted = head->accepted & ((1u << exporter->settings.delivery->count) - 1);
 	fill_facts(exporter, head, &item.facts);
 	item.is_left_out = is_left_out(exporter, &item.facts);
-	return accept_profile(exporter, &item);
+	return accept_profile(exporter, head, &item);
 }
 
 static int
@@ -494,6 +559,7 @@ take_drop(struct exporter *exporter, struct message *message)
 	for (size_t i = 0; (item = queue_at(exporter->queue, i)); i++) {
 		if (!item->is_own || item->file || item->facts.sequence != drop->sequence)
 			continue;
+		exporter->report.dropped++;
 		queue_drop(exporter->queue, item);
 		break;
 	}
@@ -607,6 +673,7 @@ take_answers(struct exporter *exporter)
 			continue;
 		}
 		transfers_take(exporter->transfers, &http, &destination, &answer);
+		count_answer(exporter, &answer);
 		queue_answer(exporter->queue, destination, &answer, now_ms());
 	}
 }

@@ -279,8 +279,10 @@ account_add(struct account *account, const Profile *profile, const char *type)
 	error = index_ids(&pass);
 	if (!error)
 		error = resolve_locations(&pass);
-	if (!error)
+	if (!error) {
 		add_samples(&pass, chosen);
+		profile_cost_add(&account->cost, profile);
+	}
 	record_table_clear(&pass.function_ids, &account->budget);
 	record_table_clear(&pass.mapping_ids, &account->budget);
 	record_table_clear(&pass.location_ids, &account->budget);

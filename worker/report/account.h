@@ -5,6 +5,7 @@
 #include "worker/profile/decode.h"
 #include "worker/profile/record_table.h"
 #include "worker/profile/string_table.h"
+#include "worker/report/cost.h"
 
 #include <stdint.h>
 
@@ -23,6 +24,7 @@ struct account {
 	int64_t total;
 	int64_t sample_count;          /* by the profiles' own count type, else the number of samples */
 	int64_t start_ns, duration_ns; /* earliest start; sum of durations */
+	struct profile_cost cost;
 };
 
 void account_init(struct account *account);

@@ -80,6 +80,7 @@ void
 table_print_header(FILE *out, const struct account *account, const char *path)
 {
 	char text[128], total[QUANTITY_SIZE], percent[QUANTITY_SIZE], printable[4096];
+	char cost[PROFILE_COST_TEXT];
 
 	text_escape(printable, sizeof(printable), path, strlen(path));
 	print_pair(out, "File", printable);
@@ -100,6 +101,8 @@ table_print_header(FILE *out, const struct account *account, const char *path)
 		snprintf(text, sizeof(text), "%s (%s of the duration)", total, percent);
 	}
 	print_pair(out, "Total", text);
+	profile_cost_format(cost, &account->cost);
+	print_pair(out, "Profiler", cost);
 }
 
 static void

@@ -28,6 +28,7 @@ struct entry {
 };
 
 struct pipeline {
+	struct self_measure *measure;
 	size_t count;
 	uint64_t bytes;
 	struct entry entry[PIPELINE_MAX + 1]; /* oldest first; one more for the moment of adding */
@@ -42,9 +43,13 @@ struct pipeline {
 };
 
 struct pipeline *
-pipeline_new(void)
+pipeline_new(struct self_measure *measure)
 {
-	return calloc(1, sizeof(struct pipeline));
+	struct pipeline *pipeline = calloc(1, sizeof(*pipeline));
+
+	if (pipeline)
+		pipeline->measure = measure;
+	return pipeline;
 }
 
 void
@@ -85,6 +90,10 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 	sum->kernel_count_ns += part->kernel_count_ns;
 	sum->in_kernel_ns += part->in_kernel_ns;
 	sum->unsampled_ns += part->unsampled_ns;
+	sum->records += part->records;
+	sum->unwind_ns += part->unwind_ns;
+	sum->frames += part->frames;
+	sum->stack_bytes += part->stack_bytes;
 }
 
 static void
@@ -215,6 +224,14 @@ tell_of_hurry(struct pipeline *pipeline, struct role_process *exporter, int64_t 
 			tell(pipeline, exporter, MESSAGE_FINISH, &finish, sizeof(finish), NULL, now_ms);
 }
 
+/* Once, and late: what naming this profile took is in it. */
+static void
+report_cost(struct pipeline *pipeline, struct entry *entry)
+{
+	if (pipeline->measure && entry->head.self.wall_ns == 0)
+		self_measure_period(pipeline->measure, &entry->head.self);
+}
+
 static void
 advance_exporter(struct pipeline *pipeline, struct role_process *exporter, int64_t now_ms)
 {
@@ -223,6 +240,7 @@ advance_exporter(struct pipeline *pipeline, struct role_process *exporter, int64
 	if (!exporter->is_ready || !tell_of_drops(pipeline, exporter, now_ms))
 		return;
 	while ((entry = first_at(pipeline, STAGE_EXPORT))) {
+		report_cost(pipeline, entry);
 		if (!tell(pipeline, exporter, MESSAGE_PROFILE, &entry->head, sizeof(entry->head), &entry->fd,
 			  now_ms))
 			return;

@@ -4,6 +4,7 @@
  * death loses a profile: a new exporter gets all of them again, with what was accepted already. */
 
 #include "worker/supervisor/role_process.h"
+#include "worker/supervisor/self_measure.h"
 
 #include "ipc/channel.h"
 
@@ -16,7 +17,8 @@ struct pipeline;
 /* Until the exporter handled what it was told: a slow disk is no reason to end it. */
 #define EXPORTER_TIMEOUT_MS 30000
 
-struct pipeline *pipeline_new(void);
+/* `measure` is asked once per profile, borrowed; NULL: profiles go without. */
+struct pipeline *pipeline_new(struct self_measure *measure);
 void pipeline_free(struct pipeline *pipeline);
 
 /* Takes the unwinder's profile and its descriptor. True: something older had to go. */

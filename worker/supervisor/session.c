@@ -138,6 +138,17 @@ count_spare_files(const struct session *session, size_t *ret_count)
 	return 0;
 }
 
+/* Each ring has a page of its own before its data. */
+static uint64_t
+ring_bytes(const struct ring_set *set)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < set->ring_count; i++)
+		bytes += set->about[i].data_size + (uint64_t)getpagesize();
+	return bytes;
+}
+
 static int
 prepare(struct session *session)
 {
@@ -157,7 +168,8 @@ prepare(struct session *session)
 	if (jit_processes > JIT_FILES_PROCESSES_MAX)
 		jit_processes = JIT_FILES_PROCESSES_MAX;
 	session->broker = broker_new(proc, spare_files - jit_processes * JIT_FILES, jit_processes);
-	session->pipeline = pipeline_new();
+	self_measure_init(&session->measure, proc, ring_bytes(&session->ring_set));
+	session->pipeline = pipeline_new(&session->measure);
 	if (session->config.debuginfod)
 		session->fetch.files = fetched_files_new(); /* NULL: then nothing is fetched */
 	fetch_next_profile(&session->fetch);

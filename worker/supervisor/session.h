@@ -9,6 +9,7 @@
 #include "worker/supervisor/fetch.h"
 #include "worker/supervisor/pipeline.h"
 #include "worker/supervisor/role_process.h"
+#include "worker/supervisor/self_measure.h"
 
 enum phase {
 	PHASE_STARTING, /* nobody was told "ready" yet */
@@ -34,6 +35,7 @@ struct session {
 	struct fetch fetch;
 	int64_t fetch_check_ms;
 	struct pipeline *pipeline;
+	struct self_measure measure; /* of us and the roles */
 	struct deliveries deliveries;
 	uint64_t working_on;                      /* the exporter's profile, as in WORKING; 0: none */
 	uint64_t suspect, left_out[LEFT_OUT_MAX]; /* what an exporter died of once, and what more often */

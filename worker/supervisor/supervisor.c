@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -63,6 +64,14 @@ answer_launcher(struct session *session, int failure, int error)
 
 /* ---- roles ---- */
 
+static enum self_role
+self_role_of(const struct role_process *role)
+{
+	return role->role == ROLE_UNWINDER     ? SELF_UNWINDER
+	       : role->role == ROLE_SYMBOLIZER ? SELF_SYMBOLIZER
+					       : SELF_EXPORTER;
+}
+
 /* The tags of Datadog's profilers in their order; what the caller did not give is left out. */
 static void
 format_tags(const struct worker_config *config, char *ret, size_t capacity)
@@ -89,6 +98,7 @@ send_start(struct session *session)
 		.target_pid = session->config.target_pid,
 		.discard = session->unwinder.deaths > 1, /* once may be chance; twice, a sample kills it */
 		.restarts = session->restarts,
+		.has_symbolizer = !session->config.disable_symbolization,
 		.unwind = session->config.unwind,
 		.level = session->level,
 		.kernel_frames = session->kernel_frames,
@@ -123,6 +133,7 @@ start_role(struct session *session, struct role_process *role)
 
 	if (result < 0)
 		return result;
+	self_measure_started(&session->measure, self_role_of(role), role->pid);
 	role->deadline_ms = now_ms() + READY_TIMEOUT_MS;
 	if (role->role == ROLE_EXPORTER)
 		return send_exporter_start(session);
@@ -292,12 +303,15 @@ role_of_pid(struct session *session, pid_t pid)
 static void
 reap_roles(struct session *session)
 {
+	struct rusage usage;
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
 		struct role_process *role = role_of_pid(session, pid);
 
+		if (role)
+			self_measure_ended(&session->measure, self_role_of(role), &usage);
 		if (role && session->phase != PHASE_OVER)
 			role_died(session, role, status);
 	}
@@ -389,6 +403,7 @@ take_profile(struct session *session, struct role_process *role, struct message 
 	session->kernel_lost = head->kernel_lost;
 	completed = *head;
 	completed.inlined_functions = session->config.inlined_functions;
+	completed.self = (struct self_report){0};
 	completed.accepted = 0;
 	if (pipeline_add(session->pipeline, &completed, take_fd(&profile)))
 		deliveries_dropped(&session->deliveries, &session->log);
@@ -685,6 +700,7 @@ send_summary(struct session *session)
 	summary = (struct summary_message){.unwinder_stopped = session->unwinder_stopped};
 	pipeline_summarise(session->pipeline, &summary);
 	deliveries_summarise(&session->deliveries, session->config.spool, &summary);
+	self_measure_session(&session->measure, &summary.self);
 	if (session->wait >= 0 &&
 	    channel_send(session->wait, MESSAGE_SUMMARY, &summary, sizeof(summary), NULL, 0) == 0) {
 		close_fd(&session->wait);
@@ -941,6 +957,7 @@ start(struct session *session, int *ret_error)
 	if (failure != FAILURE_NONE)
 		return failure;
 	session->symbolizer.is_given_up = session->config.disable_symbolization; /* before it ever started */
+	self_measure_started(&session->measure, SELF_UNWINDER, session->unwinder.pid);
 	session->period_start_ns = realtime_ns();
 	session->level = LEVEL_COUNT;
 	session->unwinder.deadline_ms = now_ms() + READY_TIMEOUT_MS;
