@@ -125,11 +125,14 @@ def main():
             test_go_names.unavailable(compiler + " is not installed")
         for version in ("4", "5"):
             with tempfile.TemporaryDirectory(prefix="ddprof-split-") as folder:
-                case = Case(printer, folder, compiler, sources, (f"-gdwarf-{version}",))
+                case = Case(printer, os.path.join(folder, "1"), compiler, sources, (f"-gdwarf-{version}",))
                 check_places(case)
                 check_package(case)
                 check_other_build(case)
-                failures += case.failures
+                types = Case(printer, os.path.join(folder, "2"), compiler, sources,
+                             (f"-gdwarf-{version}", "-fdebug-types-section", "-gz"))
+                types.expect("where the compiler put them", types.split)
+                failures += case.failures + types.failures
     sys.exit(1 if failures else 0)
 
 

@@ -109,7 +109,8 @@ describe_section(struct debug_sections *sections, const Elf64_Shdr *header, stru
 	return true;
 }
 
-/* Every section takes the first header of its name. */
+/* Every section takes the first header of its name; of split units the last, because gcc gives each type a
+ * section of its own before that of the unit. */
 static int
 find_sections(struct debug_sections *sections, const Elf64_Shdr *headers, size_t count, const char *names,
 	      size_t names_size)
@@ -120,8 +121,8 @@ find_sections(struct debug_sections *sections, const Elf64_Shdr *headers, size_t
 		if (headers[i].sh_type == SHT_NOBITS || headers[i].sh_size == 0)
 			continue;
 		for (size_t at = 0; at < DEBUG_SECTIONS; at++)
-			if (sections->windows[at].size == 0 && name_of(sections, at) &&
-			    strcmp(name, name_of(sections, at)) == 0 &&
+			if ((sections->windows[at].size == 0 || sections->skeletons) &&
+			    name_of(sections, at) && strcmp(name, name_of(sections, at)) == 0 &&
 			    !describe_section(sections, &headers[i], &sections->windows[at]))
 				return -EBADMSG;
 	}
