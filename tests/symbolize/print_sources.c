@@ -101,6 +101,7 @@ main(int argc, char **argv)
 	if (argc > 2)
 		budget = DEBUG_BUDGET;
 	uint64_t work = budget.work_left;
+	unsigned files = budget.files_left;
 	memcpy(addresses, asked, count * sizeof(*addresses));
 	double start = now_ms();
 	source_batch_find(&batch, fd, module_names_files(names), &budget, addresses, count);
@@ -108,8 +109,9 @@ main(int argc, char **argv)
 		source_batch_add_go(&batch, module_names_go(names), &budget);
 	double spent = now_ms() - start;
 	getrusage(RUSAGE_SELF, &usage);
-	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 "%s\n", batch.count, spent,
-		usage.ru_maxrss, work - budget.work_left, budget.is_exceeded ? " exceeded" : "");
+	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 " files %u%s\n", batch.count, spent,
+		usage.ru_maxrss, work - budget.work_left, files - budget.files_left,
+		budget.is_exceeded ? " exceeded" : "");
 	for (size_t i = 0; i < count; i++) {
 		const struct source_location *location = source_batch_at(&batch, asked[i]);
 

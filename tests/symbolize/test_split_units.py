@@ -8,6 +8,7 @@ program; and from no file of another build.
 
 import glob
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -117,19 +118,43 @@ def check_other_build(case):
     case.expect_skeleton_only("of other units")
 
 
+def check_missing_files(printer, folder):
+    """Of a program whose files are all elsewhere, no more than 16 are asked for, and its package."""
+    sources = []
+    for number in range(20):
+        sources.append(os.path.join(folder, f"part{number}.cc"))
+        with open(sources[-1], "w", encoding="ascii") as file:
+            file.write(f"int part{number}(int x) {{ return x * {number + 3}; }}\n" + "int main() { return 0; }\n" * (number == 0))
+    program = compile_program(os.path.join(folder, "parts"), "c++", sources, "-gsplit-dwarf")
+    symbols = subprocess.run(["nm", program], check=True, capture_output=True, text=True).stdout
+    addresses = "".join(f"0x{line.split()[0]}\n" for line in symbols.splitlines() if "part" in line)
+    asked = []
+    for away in (False, True):
+        for path in glob.glob(os.path.join(folder, "parts", "objects", "*.dwo")) * away:
+            os.unlink(path)
+        cost = subprocess.run([printer, program], input=addresses, check=True, capture_output=True, text=True).stderr
+        asked.append(int(re.search(r"files (\d+)", cost)[1]))
+    print(f"20 units: asked for {asked[0]} files, and {asked[1]} when they are all missing")
+    return asked != [21, 17]
+
+
 def main():
     printer, *sources = sys.argv[1:]
-    failures = 0
+    with tempfile.TemporaryDirectory(prefix="ddprof-split-") as folder:
+        failures = check_missing_files(printer, folder)
     for compiler in COMPILERS:
         if not shutil.which(compiler):
             test_go_names.unavailable(compiler + " is not installed")
         for version in ("4", "5"):
             with tempfile.TemporaryDirectory(prefix="ddprof-split-") as folder:
-                case = Case(printer, folder, compiler, sources, (f"-gdwarf-{version}",))
+                case = Case(printer, os.path.join(folder, "1"), compiler, sources, (f"-gdwarf-{version}",))
                 check_places(case)
                 check_package(case)
                 check_other_build(case)
-                failures += case.failures
+                types = Case(printer, os.path.join(folder, "2"), compiler, sources,
+                             (f"-gdwarf-{version}", "-fdebug-types-section", "-gz"))
+                types.expect("where the compiler put them", types.split)
+                failures += case.failures + types.failures
     sys.exit(1 if failures else 0)
 
 

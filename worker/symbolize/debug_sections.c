@@ -1,13 +1,13 @@
 /* Section headers are read here and not by libelf, which would read or inflate sections as a whole. */
 #include "worker/symbolize/debug_sections.h"
 
+#include "worker/base/read_at.h"
 #include "worker/symbolize/inflate.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	SECTION_NAMES_MAX = 1 << 20,
@@ -72,27 +72,6 @@ debug_sections_charge(struct debug_sections *sections, uint64_t amount)
 }
 
 static bool
-read_file(int fd, uint64_t offset, void *ret_bytes, size_t size)
-{
-	uint8_t *to = ret_bytes;
-
-	if (offset > INT64_MAX - size)
-		return false;
-	while (size > 0) {
-		ssize_t got = pread(fd, to, size, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		to += got;
-		offset += (uint64_t)got;
-		size -= (size_t)got;
-	}
-	return true;
-}
-
-static bool
 describe_section(struct debug_sections *sections, const Elf64_Shdr *header, struct window *ret)
 {
 	Elf64_Chdr compression;
@@ -102,14 +81,15 @@ describe_section(struct debug_sections *sections, const Elf64_Shdr *header, stru
 	if (!(header->sh_flags & SHF_COMPRESSED))
 		return true;
 	if (header->sh_size < sizeof(compression) ||
-	    !read_file(sections->fd, header->sh_offset, &compression, sizeof(compression)))
+	    !read_at(sections->fd, header->sh_offset, &compression, sizeof(compression)))
 		return false;
 	ret->is_compressed = true;
 	ret->size = compression.ch_size;
 	return true;
 }
 
-/* Every section takes the first header of its name. */
+/* Every section takes the first header of its name; of split units the last, because gcc gives each type a
+ * section of its own before that of the unit. */
 static int
 find_sections(struct debug_sections *sections, const Elf64_Shdr *headers, size_t count, const char *names,
 	      size_t names_size)
@@ -120,8 +100,8 @@ find_sections(struct debug_sections *sections, const Elf64_Shdr *headers, size_t
 		if (headers[i].sh_type == SHT_NOBITS || headers[i].sh_size == 0)
 			continue;
 		for (size_t at = 0; at < DEBUG_SECTIONS; at++)
-			if (sections->windows[at].size == 0 && name_of(sections, at) &&
-			    strcmp(name, name_of(sections, at)) == 0 &&
+			if ((sections->windows[at].size == 0 || sections->skeletons) &&
+			    name_of(sections, at) && strcmp(name, name_of(sections, at)) == 0 &&
 			    !describe_section(sections, &headers[i], &sections->windows[at]))
 				return -EBADMSG;
 	}
@@ -137,20 +117,20 @@ read_headers(struct debug_sections *sections)
 	size_t names_size;
 	int error = -EBADMSG;
 
-	if (!read_file(sections->fd, 0, &elf, sizeof(elf)) || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (!read_at(sections->fd, 0, &elf, sizeof(elf)) || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    elf.e_shentsize != sizeof(Elf64_Shdr) || elf.e_shstrndx >= elf.e_shnum)
 		return -EBADMSG;
 	headers = calloc(elf.e_shnum, sizeof(*headers));
 	if (!headers)
 		return -ENOMEM;
-	if (!read_file(sections->fd, elf.e_shoff, headers, elf.e_shnum * sizeof(*headers)) ||
+	if (!read_at(sections->fd, elf.e_shoff, headers, elf.e_shnum * sizeof(*headers)) ||
 	    headers[elf.e_shstrndx].sh_size > SECTION_NAMES_MAX)
 		goto out;
 	names_size = headers[elf.e_shstrndx].sh_size;
 	names = calloc(1, names_size + 1);
 	error = names ? -EBADMSG : -ENOMEM;
-	if (names && read_file(sections->fd, headers[elf.e_shstrndx].sh_offset, names, names_size))
+	if (names && read_at(sections->fd, headers[elf.e_shstrndx].sh_offset, names, names_size))
 		error = find_sections(sections, headers, elf.e_shnum, names, names_size);
 out:
 	free(headers);
@@ -285,7 +265,7 @@ fill(struct debug_sections *sections, enum debug_section section, uint64_t offse
 	}
 	window->filled = 0;
 	if (!debug_sections_charge(sections, size) ||
-	    !read_file(sections->fd, window->file_offset + offset, window->bytes, size))
+	    !read_at(sections->fd, window->file_offset + offset, window->bytes, size))
 		return false;
 	window->start = offset;
 	window->filled = size;

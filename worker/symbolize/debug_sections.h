@@ -25,8 +25,8 @@ enum debug_section {
 	DEBUG_SECTIONS
 };
 
-/* The largest piece that is read at once: a unit's entries. One unit of a program that was optimised as a
- * whole has tens of megabytes. */
+/* The largest piece that is read at once: a unit's line program. One unit of a program that was optimised as
+ * a whole has tens of megabytes. */
 #define DEBUG_VIEW_MAX (64u << 20)
 
 /* What one profile may cost. Work is counted in bytes read, inflated or walked (a few nanoseconds each),

@@ -2,6 +2,7 @@
 #include "worker/symbolize/elf_source.h"
 
 #include "worker/base/cursor.h"
+#include "worker/base/read_at.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -273,25 +274,11 @@ elf_source_region_at(struct elf_source *source, uint64_t address, struct elf_reg
 bool
 elf_source_read(struct elf_source *source, uint64_t offset, void *ret_bytes, size_t size)
 {
-	uint8_t *to = ret_bytes;
-
-	if (source->image) {
-		if (offset > source->image_size || size > source->image_size - offset)
-			return false;
-		memcpy(to, source->image + offset, size);
-		return true;
-	}
-	while (size > 0) {
-		ssize_t got = pread(source->fd, to, size, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		to += got;
-		offset += (uint64_t)got;
-		size -= (size_t)got;
-	}
+	if (!source->image)
+		return read_at(source->fd, offset, ret_bytes, size);
+	if (offset > source->image_size || size > source->image_size - offset)
+		return false;
+	memcpy(ret_bytes, source->image + offset, size);
 	return true;
 }
 
