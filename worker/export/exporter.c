@@ -192,10 +192,10 @@ port_start(void *context, unsigned destination, const struct export_item *item, 
 	struct exporter *exporter = context;
 
 	say_working(exporter, &item->facts);
-	bool is_on_its_way = transfers_start(exporter->transfers, destination, item,
-					     queue_is_hurried(exporter->queue), ret);
+	bool is_ready = transfers_prepare(exporter->transfers, destination, item, ret);
 	say_working(exporter, NULL);
-	return is_on_its_way;
+	return is_ready &&
+	       transfers_start(exporter->transfers, destination, queue_is_hurried(exporter->queue), ret);
 }
 
 /* On disk before anything else: whoever reads it next must not send it again. */
