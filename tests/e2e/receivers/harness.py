@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
-import threading
+import unittest
 import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -28,6 +27,18 @@ def peer(path):
     if not os.access(whole, os.X_OK):
         support.skip(f"there is no {whole}; scripts/peers makes it")
     return whole
+
+
+def become(path):
+    """Goes on as the same test in a peer's Python, for the sake of its packages."""
+    if os.environ.get("DDPROF_PEER_PYTHON") != path:
+        try:
+            program = peer(path)
+        except unittest.SkipTest as skipped:
+            print("SKIP", skipped)
+            sys.exit(support.EXIT_SKIPPED)
+        os.environ["DDPROF_PEER_PYTHON"] = path
+        os.execv(program, [program, *sys.argv])
 
 
 def free_port():
@@ -129,6 +140,24 @@ def read_multipart(request):
     if done.returncode != 0:
         raise wire.Wrong("body", done.stderr.decode())
     return [(part["headers"], base64.b64decode(part["body"])) for part in json.loads(done.stdout)]
+
+
+class OtlpReceiver:
+    """otlp_receiver.py, which decodes with the official classes."""
+
+    def __init__(self, case):
+        self.port = free_port()
+        line = [peer("otlp/bin/python3"), os.path.join(HERE, "otlp_receiver.py"), str(self.port)]
+        self.program = Program(case, line, support.temporary_folder(case, mode=0o755), lambda: answers(self.port))
+
+    def got(self, path="/got"):
+        status, text = exchange(http.client.HTTPConnection("127.0.0.1", self.port), "GET", path)
+        if status != 200:
+            raise AssertionError(f"{status} {text!r}")
+        return json.loads(text)
+
+    def answer_next(self, status, retry_after=None):
+        self.got(f"/next?status={status}" + (f"&retry_after={retry_after}" if retry_after else ""))
 
 
 # ---- pprof, by Google's own reader ----
