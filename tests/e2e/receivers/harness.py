@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -160,7 +161,15 @@ class OtlpReceiver:
         self.got(f"/next?status={status}" + (f"&retry_after={retry_after}" if retry_after else ""))
 
 
-# ---- pprof, by Google's own reader ----
+# ---- pprof ----
+
+
+def profile(case, pprof):
+    """These bytes, read as the other tests read a file."""
+    path = os.path.join(support.temporary_folder(case), "received.pprof")
+    with open(path, "wb") as file:
+        file.write(gzip.compress(pprof))
+    return support.Profile(path)
 
 
 def go_pprof(case, pprof):
