@@ -146,9 +146,9 @@ def read_multipart(request):
 class OtlpReceiver:
     """otlp_receiver.py, which decodes with the official classes."""
 
-    def __init__(self, case):
+    def __init__(self, case, *options):
         self.port = free_port()
-        line = [peer("otlp/bin/python3"), os.path.join(HERE, "otlp_receiver.py"), str(self.port)]
+        line = [peer("otlp/bin/python3"), os.path.join(HERE, "otlp_receiver.py"), str(self.port), *options]
         self.program = Program(case, line, support.temporary_folder(case, mode=0o755), lambda: answers(self.port))
 
     def got(self, path="/got"):
