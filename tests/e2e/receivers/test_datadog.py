@@ -64,7 +64,8 @@ class Uploads(unittest.TestCase):
     def test_tcp(self):
         upload = self.one_upload("--url", self.url)
         self.assertEqual(upload.request.headers["host"], f"127.0.0.1:{self.agent.port}")
-        self.assertEqual(upload.tags["number_of_cpu_cores"], str(os.cpu_count()))
+        self.assertEqual((upload.tags["number_of_cpu_cores"], upload.tags["number_hw_concurent_threads"]),
+                         (str(os.sysconf("SC_NPROCESSORS_CONF")), str(os.sysconf("SC_NPROCESSORS_ONLN"))))
         self.assertEqual(upload.tags["cpu_arch"], {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()])
         self.assertTrue(upload.tags["runtime_platform"].startswith(platform.machine() + "-"), upload.tags)
 

@@ -198,11 +198,11 @@ class Checks(unittest.TestCase):
         good = Good()
         good.path = wire.INTAKE_PATH
         good.headers["dd-api-key"] = "0" * 32
-        good.tags.append(["host", "me"])
+        good.tags.insert(6, ["host", "me"])
         run = wire.dataclasses.replace(RUN, api_key="0" * 32, hostname="me")
         wire.read(good.request(), run)
         for change in (header("dd-api-key", "1" * 32), no_header("dd-api-key"), attribute("path", wire.AGENT_PATH),
-                       lambda good: good.tags.pop()):
+                       lambda good: good.tags.pop(6)):
             other = Good()
             other.__dict__.update(good.__dict__, headers=dict(good.headers), tags=list(good.tags))
             change(other)

@@ -142,8 +142,8 @@ TAGS = (
     ("profiler_version", REQUIRED, matching(r"\d+\.\d+\.\d+\S*"), "X.Y.Z+revision"),
     ("runtime-id", REQUIRED, is_uuid, "one UUID version 4 for each launch"),
     ("*", OPTIONAL, None, "the user's tags, in his order"),
-    ("number_of_cpu_cores", REQUIRED, COUNT, "online"),
-    ("number_hw_concurent_threads", REQUIRED, COUNT, "(sic)"),
+    ("number_of_cpu_cores", REQUIRED, COUNT, "that the machine has"),
+    ("number_hw_concurent_threads", REQUIRED, COUNT, "(sic) that are online"),
     ("profile_seq", REQUIRED, is_sequence, "0, 1, … of this launch"),
     ("include_kernel", REQUIRED, is_kernel, "whether the kernel's time is in it"),
     ("ddprof.custom_ctx", REQUIRED, exactly("container_id"), "labels by which Datadog may group"),
@@ -271,8 +271,9 @@ def check_tags(text, run):
         if not USER_TAG.fullmatch(":".join(tag)):
             raise Wrong("tag *", f"Datadog refuses {tag}")
     if users:
-        first = tags.index(users[0])
-        if tags[first - 1][0] != "runtime-id" or tags[first:first + len(users)] != users:
+        others = [tag for tag in tags if tag[0] != "host"]
+        first = others.index(users[0])
+        if others[first - 1][0] != "runtime-id" or others[first:first + len(users)] != users:
             raise Wrong("tag *", f"not together and behind runtime-id: {tags}")
     hosts = [value for name, value in tags if name == "host"]
     if hosts != ([run.hostname] if run.hostname else []):
