@@ -34,23 +34,25 @@ class FrontEnd(unittest.TestCase):
     def tearDownClass(cls):
         cls.case.doCleanups()
 
-    def launch(self, listener, *options, authority="ca.pem", host="localhost", script=(), command=WORK):
-        """The session, over; self.log is what it said. The profile is also in its folder."""
+    def launch(self, listener, *options, authority="ca.pem", host="localhost", script=(), command=WORK, **environment):
+        """The session, over; self.log is what it said. The profile is also in its folder. Options may name another place
+        than the listener."""
         self.upstream.begin(*script)
         path = os.path.join(support.temporary_folder(self), "log")
         self.began = time.monotonic()
-        session = support.run(self, command, ["--service", "shop", "--url", self.server.url(listener, host), "--ca_file",
-                                              self.server.file(authority), "--log_mode", path, *options])
+        where = ["--url", self.server.url(listener, host)] if listener else []
+        session = support.run(self, command, ["--service", "shop", *where, "--ca_file", self.server.file(authority),
+                                              "--log_mode", path, *options], env={**os.environ, **environment})
         self.took = time.monotonic() - self.began
         self.log = support.read_text(path)
         self.assertEqual(session.status, 0, session.stderr)
         return session
 
-    def check_arrived_once(self, session):
+    def check_arrived_once(self, session, run=wire.Expected("shop")):
         """The very profile that is in the folder."""
         requests = self.upstream.accepted()
         self.assertEqual(len(requests), 1, (self.upstream.statuses, self.log))
-        upload = wire.read(requests[0], wire.Expected("shop"))
+        upload = wire.read(requests[0], run)
         self.assertEqual(support.folded(harness.profile(self, upload.pprof)), support.folded(session.profile()))
 
     def check_did_not_arrive(self, said):
@@ -177,6 +179,14 @@ class FrontEnd(unittest.TestCase):
         own = ["--client_certificate", self.server.file("stranger.pem"), "--client_key", self.server.file("stranger.key")]
         self.launch("mutual", *own)
         self.check_did_not_arrive(r"400.*The SSL certificate error")
+
+    def test_intake(self):
+        """Without an agent: another path, the key, and the host."""
+        key = "0123456789abcdef" * 2
+        session = self.launch(None, "--agentless", "true", "--intake_url", self.server.url("tls") + wire.INTAKE_PATH,
+                              DD_API_KEY=key, DD_HOSTNAME="me")
+        self.check_arrived_once(session, wire.Expected("shop", api_key=key, hostname="me"))
+        self.assertNotIn(key, self.log + session.stderr.decode())
 
     def test_several_periods_in_order(self):
         """One is refused for a while in the middle: all arrive once, oldest first."""
