@@ -8,9 +8,9 @@
  *                     launcher -> supervisor  CANCEL (the target could not be executed); EOF = it was
  *   hand-over channel opener -> supervisor    SETUP (the launcher's descriptors), RINGS (batches)
  *                     opener <- supervisor    MAPPED
- *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE
- *                     supervisor <- role      READY, PROFILE, WRITTEN, LEVEL, JOURNAL (a memfd that
- *                                             replaces START's)
+ *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP
+ *                     supervisor <- role      READY, PROFILE, LEVEL, JOURNAL (a memfd that replaces START's),
+ *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS
  *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG
  *                     role <- supervisor      OPENED
  *   wait channel      waiting parent -> supervisor  TARGET_ENDED
@@ -60,7 +60,13 @@ enum message_kind {
 	MESSAGE_PROFILE,
 	MESSAGE_JOURNAL,
 	MESSAGE_LEVEL,
-	MESSAGE_WRITTEN,
+	MESSAGE_DROP,
+	MESSAGE_ACCEPTED,
+	MESSAGE_SETTLED,
+	MESSAGE_DESTINATION,
+	MESSAGE_SPOOL,
+	MESSAGE_WORKING,
+	MESSAGE_STATUS,
 	MESSAGE_OPEN_MAPPING,
 	MESSAGE_OPEN_KNOWN,
 	MESSAGE_OPEN_DEBUG,
@@ -146,8 +152,7 @@ struct ledger {
 	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
 };
 
-/* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). The exporter's START
- * has no body and comes with the sealed configuration. */
+/* START: what a fresh unwinder must know; descriptor: the sideband journal (a memfd). */
 #define CONTAINER_ID_MAX 128
 #define START_TAGS_MAX 5120
 struct start_message {
@@ -169,24 +174,98 @@ struct level_message {
 	uint32_t level, before; /* enum sampling_level */
 };
 
+/* The exporter's START; descriptors: the sealed configuration, and that of delivery. */
+#define LEFT_OUT_MAX 8
+struct exporter_start {
+	char container_id[CONTAINER_ID_MAX];
+	uint64_t left_out[LEFT_OUT_MAX]; /* profiles, as in WORKING, that ended its predecessors; 0: none */
+};
+
+/* The exporter's FINISH: the target is gone, and this is how long profiles are still worth sending. */
+struct exporter_finish {
+	uint32_t grace_ms;
+};
+
 /* PROFILE: one finished profile on its way to the exporter; the descriptor is a sealed memfd of pprof. */
 struct profile_message {
 	uint64_t sequence;
 	int64_t start_ns, end_ns; /* CLOCK_REALTIME */
 	uint32_t is_last;
 	uint32_t inlined_functions;            /* the supervisor's word to the symbolizer: read DWARF */
+	uint32_t accepted;                     /* ... to the exporter; bit i: destination i has it */
 	uint64_t kernel_count_ns, kernel_lost; /* session totals, for the next unwinder's START */
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES]; /* most lost stacks first */
 };
 
-#define PROFILE_NAME_MAX 256
-/* WRITTEN: the exporter's word on one profile. */
-struct written_message {
+/* DROP: the supervisor keeps that profile no longer; SETTLED: nor need it, all destinations have it, or it is in
+ * the spool. */
+struct profile_reference {
 	uint64_t sequence;
-	uint64_t bytes;
-	int32_t error;
-	char name[PROFILE_NAME_MAX]; /* below the output folder */
+};
+
+#define PROFILE_NAME_MAX 256
+/* ACCEPTED: a destination has a profile. */
+struct accepted_message {
+	uint64_t sequence;
+	uint64_t bytes; /* that were sent or written */
+	uint32_t destination;
+	uint32_t is_own;             /* 0: of an earlier run, found in the spool */
+	char name[PROFILE_NAME_MAX]; /* of the file, if it is one, below its folder */
+};
+
+/* DESTINATION: it answers otherwise than before. Once per destination at the start, to say what there is. */
+enum destination_state {
+	DESTINATION_UNTRIED,
+	DESTINATION_ACCEPTS,
+	DESTINATION_FAILS,           /* passes: asked again with a backoff */
+	DESTINATION_REFUSES,         /* takes none from us: asked again slowly */
+	DESTINATION_REFUSES_PROFILE, /* not that one: set aside */
+	DESTINATION_STATES,
+};
+#define DESTINATION_NAME_MAX 160
+#define DESTINATION_WORDS_MAX 256
+struct destination_message {
+	uint32_t destination; /* its index, below DESTINATIONS_MAX of ipc/delivery.h */
+	uint32_t kind;        /* enum destination_kind */
+	uint32_t state;
+	int32_t status;   /* of HTTP; 0: none */
+	uint32_t waiting; /* profiles it does not have */
+	char name[DESTINATION_NAME_MAX];
+	char words[DESTINATION_WORDS_MAX]; /* why: the server's, or the error's */
+};
+
+/* SPOOL: what became of the folder, or of a file in it. */
+enum spool_event {
+	SPOOL_EVENT_WORKS,
+	SPOOL_EVENT_FAILS, /* profiles stay in memory */
+	SPOOL_EVENT_SKIPPED,
+	SPOOL_EVENT_LOST_FULL, /* the oldest went */
+	SPOOL_EVENT_LOST_OLD,
+	SPOOL_EVENTS,
+};
+#define SPOOL_FILE_NAME_MAX 160
+struct spool_message {
+	uint32_t event;
+	int32_t error; /* errno */
+	uint32_t is_own;
+	char name[SPOOL_FILE_NAME_MAX];
+};
+
+/* WORKING: the exporter is about to handle a profile's bytes, or is done (0). Dying in between is the
+ * profile's fault. */
+struct working_message {
+	uint64_t profile; /* a hash of launch and sequence */
+};
+
+/* STATUS: after whatever else the exporter had to say. */
+struct status_message {
+	uint64_t taken; /* messages of the supervisor since START that are handled */
+	uint64_t waiting;
+	uint64_t spool_own, spool_earlier; /* profiles in the spool: of this launch, of others */
+	uint64_t spool_bytes;
+	uint32_t has_hope; /* some of what waits may still be accepted within the grace */
+	uint32_t padding;
 };
 
 /* OPEN_MAPPING: the file behind one executable mapping, described as PERF_RECORD_MMAP2 did. */
@@ -227,14 +306,24 @@ struct opened {
 };
 
 /* SUMMARY: what the closing line says. */
+#define SUMMARY_DESTINATIONS 8 /* DESTINATIONS_MAX of ipc/delivery.h */
+struct summary_destination {
+	uint32_t kind;               /* enum destination_kind */
+	uint32_t padding;
+	uint64_t delivered, earlier; /* profiles of this session, of earlier ones */
+	char name[DESTINATION_NAME_MAX];
+	char problem[DESTINATION_WORDS_MAX]; /* why the last one was not accepted; "" if it was */
+};
 struct summary_message {
 	struct ledger ledger;
 	struct module_endings module[ENDING_MODULES];
-	uint64_t profiles;
-	uint64_t failed_writes;
-	int32_t write_error;       /* errno of the last failed write */
+	uint64_t profiles;         /* finished */
+	uint64_t spooled;          /* of them, what is in the spool for the next run */
+	uint64_t dropped;          /* of them, what had to make room */
 	uint32_t unwinder_stopped; /* the unwinder died too often; profiling ended early */
-	char last_name[PROFILE_NAME_MAX];
+	uint32_t destinations;
+	struct summary_destination destination[SUMMARY_DESTINATIONS];
+	char last_name[PROFILE_NAME_MAX]; /* of a file in the output folder */
 };
 
 /* What the launcher knows and the worker needs; strings are NUL-terminated. */
@@ -249,7 +338,9 @@ struct worker_config {
 	uint32_t inlined_functions;
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
+	uint32_t export_grace_s;     /* after the target's end, for what is not delivered yet */
 	char output[MAX_PATH_BYTES]; /* as named by the caller, for messages only */
+	char spool[MAX_PATH_BYTES];  /* likewise; "" without */
 };
 
 _Static_assert(sizeof(struct open_mapping) <= MESSAGE_MAX_BODY, "fits one message");

@@ -3,9 +3,11 @@
 
 #include "ipc/summary.h"
 
+#include "ipc/delivery.h"
 #include "ipc/endings.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,20 +15,6 @@ static double
 percent(uint64_t part, uint64_t whole)
 {
 	return whole ? 100.0 * (double)part / (double)whole : 100.0;
-}
-
-static void
-log_profiles(const struct log *log, const struct summary_message *summary, const char *output,
-	     const char *counts)
-{
-	const char *slash = output[0] && output[strlen(output) - 1] == '/' ? "" : "/";
-
-	if (summary->profiles == 1)
-		log_line(log, LOG_LEVEL_NOTICE, "%s; profile: %s%s%s", counts, output, slash,
-			 summary->last_name);
-	else
-		log_line(log, LOG_LEVEL_NOTICE, "%s; %" PRIu64 " profiles in %s, the last: %s", counts,
-			 summary->profiles, output, summary->last_name);
 }
 
 static void
@@ -47,27 +35,147 @@ log_endings(const struct log *log, const struct summary_message *summary)
 	}
 }
 
-void
-summary_log(const struct log *log, const struct summary_message *summary, const char *output)
+/* ---- where the profiles are ---- */
+
+struct closing {
+	char text[800];
+	size_t used;
+	enum log_level level;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+add(struct closing *closing, const char *format, ...)
+{
+	size_t left = sizeof(closing->text) - closing->used;
+	va_list arguments;
+
+	va_start(arguments, format);
+	int length = vsnprintf(closing->text + closing->used, left, format, arguments);
+	va_end(arguments);
+	if (length > 0)
+		closing->used += (size_t)length < left ? (size_t)length : left - 1;
+}
+
+static const char *
+plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void
+add_folder(struct closing *closing, const struct summary_destination *destination,
+	   const struct summary_message *summary, const char *output)
+{
+	const char *slash = output[0] && output[strlen(output) - 1] == '/' ? "" : "/";
+
+	if (destination->delivered == 1)
+		add(closing, "; profile: %s%s%s", output, slash, summary->last_name);
+	else if (destination->delivered > 1)
+		add(closing, "; %" PRIu64 " profiles in %s, the last: %s", destination->delivered, output,
+		    summary->last_name);
+}
+
+static void
+add_delivered(struct closing *closing, const struct summary_destination *destination)
+{
+	if (destination->delivered > 0)
+		add(closing, "; %" PRIu64 " profile%s delivered to %s", destination->delivered,
+		    plural(destination->delivered), destination->name);
+	if (destination->earlier > 0)
+		add(closing, "%s%" PRIu64 " of earlier runs%s%s", destination->delivered > 0 ? " and " : "; ",
+		    destination->earlier, destination->delivered > 0 ? "" : " delivered to ",
+		    destination->delivered > 0 ? "" : destination->name);
+}
+
+/* What is in the spool is not lost; what is lost could have been there. */
+static void
+add_missing(struct closing *closing, const struct summary_destination *destination,
+	    const struct summary_message *summary, const char *spool)
+{
+	uint64_t missing = summary->profiles > destination->delivered
+				   ? summary->profiles - destination->delivered
+				   : 0;
+	uint64_t kept = missing < summary->spooled ? missing : summary->spooled;
+	const char *why = destination->problem[0] ? destination->problem : "there was no time";
+
+	if (kept > 0)
+		add(closing, "; %" PRIu64 " not delivered (%s: %s), kept in %s for the next run", kept,
+		    destination->name, why, spool);
+	if (missing > kept && spool[0])
+		add(closing, "; %" PRIu64 " lost (%s: %s), the spool had no room for them", missing - kept,
+		    destination->name, why);
+	else if (missing > kept)
+		add(closing, "; %" PRIu64 " lost (%s: %s), --spool DIR would keep them for the next run",
+		    missing - kept, destination->name, why);
+	if (missing > kept)
+		closing->level = LOG_LEVEL_ERROR;
+	else if (kept > 0 && closing->level < LOG_LEVEL_WARN)
+		closing->level = LOG_LEVEL_WARN;
+}
+
+/* A line of its own: the folder is what most have, and it is the disk that is to be looked at. */
+static void
+log_unwritten(const struct log *log, const struct summary_message *summary, const char *output,
+	      const char *spool)
+{
+	for (uint32_t i = 0; i < summary->destinations && i < SUMMARY_DESTINATIONS; i++) {
+		const struct summary_destination *destination = &summary->destination[i];
+
+		if (destination->kind != DESTINATION_FOLDER || destination->delivered >= summary->profiles)
+			continue;
+		uint64_t missing = summary->profiles - destination->delivered;
+		uint64_t kept = missing < summary->spooled ? missing : summary->spooled;
+		const char *why = destination->problem[0] ? destination->problem : "there was no time";
+		if (kept > 0)
+			log_line(log, LOG_LEVEL_ERROR,
+				 "%" PRIu64 " profiles could not be written to %s: %s; %" PRIu64
+				 " are kept in %s for the next run",
+				 missing, output, why, kept, spool);
+		else
+			log_line(log, LOG_LEVEL_ERROR, "%" PRIu64 " profiles could not be written to %s: %s",
+				 missing, output, why);
+	}
+}
+
+static void
+add_counts(struct closing *closing, const struct summary_message *summary)
 {
 	const struct ledger *ledger = &summary->ledger;
 	uint64_t rooted = ledger->ending[ENDING_ROOT] + ledger->ending[ENDING_DEPTH];
-	char counts[240];
+
+	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
+		add(closing, "no samples (less CPU time than one sampling period)");
+	else
+		add(closing, "%" PRIu64 " samples, %" PRIu64 " lost, %.1f%% of stacks reached the root%s%s",
+		    ledger->samples, ledger->lost, percent(rooted, ledger->samples),
+		    ledger->restarts ? ", incomplete (the unwinder was restarted)" : "",
+		    summary->unwinder_stopped ? ", ended early (the unwinder kept failing)" : "");
+}
+
+void
+summary_log(const struct log *log, const struct summary_message *summary, const char *output,
+	    const char *spool)
+{
+	struct closing closing = {.level = LOG_LEVEL_NOTICE};
 
 	log_endings(log, summary);
-	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
-		snprintf(counts, sizeof(counts), "no samples (less CPU time than one sampling period)");
-	else
-		snprintf(counts, sizeof(counts),
-			 "%" PRIu64 " samples, %" PRIu64 " lost, %.1f%% of stacks reached the root%s%s",
-			 ledger->samples, ledger->lost, percent(rooted, ledger->samples),
-			 ledger->restarts ? ", incomplete (the unwinder was restarted)" : "",
-			 summary->unwinder_stopped ? ", ended early (the unwinder kept failing)" : "");
-	if (summary->profiles > 0)
-		log_profiles(log, summary, output, counts);
-	if (summary->failed_writes > 0)
-		log_line(log, LOG_LEVEL_ERROR, "%" PRIu64 " profiles could not be written to %s: %s",
-			 summary->failed_writes, output, strerror(summary->write_error));
-	else if (summary->profiles == 0)
-		log_line(log, LOG_LEVEL_ERROR, "%s; no profile was written", counts);
+	add_counts(&closing, summary);
+	size_t counts = closing.used;
+	for (uint32_t i = 0; i < summary->destinations && i < SUMMARY_DESTINATIONS; i++) {
+		const struct summary_destination *destination = &summary->destination[i];
+
+		if (destination->kind == DESTINATION_FOLDER) {
+			add_folder(&closing, destination, summary, output);
+			continue;
+		}
+		add_delivered(&closing, destination);
+		add_missing(&closing, destination, summary, spool);
+	}
+	if (closing.used == counts && summary->profiles == 0) {
+		add(&closing, "; no profile was written");
+		closing.level = LOG_LEVEL_ERROR;
+	}
+	if (closing.used > counts)
+		log_line(log, closing.level, "%s", closing.text);
+	log_unwritten(log, summary, output, spool);
 }

@@ -4,6 +4,7 @@
 
 #include "ipc/failure.h"
 #include "ipc/log.h"
+#include "launcher/destinations.h"
 #include "launcher/options.h"
 
 #include <stdbool.h>
@@ -17,15 +18,17 @@ struct log_destination {
 };
 void log_destination_open(const struct launch_options *options, struct log_destination *ret);
 
-/* Asks the opener to profile the calling process from its next exec on, and waits for the answer.
- * `wait_fd` is the worker's end of the wait channel, or -1. On success *ret_channel stays open until exec
- * (close-on-exec: that is how the worker learns of it). */
+/* Asks the opener to profile the calling process from its next exec on, and waits for the answer. `output` is
+ * the folder for profiles, "" for none; the rest of where they go is in `delivery`. `wait_fd` is the worker's
+ * end of the wait channel, or -1. On success *ret_channel stays open until exec (close-on-exec: that is how
+ * the worker learns of it). */
 struct launch_outcome {
 	enum failure failure;
 	int error; /* errno, or 0 */
 };
 struct launch_outcome launch_start(const struct launch_options *options, const struct log_destination *log,
-				   int wait_fd, int *ret_channel);
+				   const char *output, const struct delivery_fds *delivery, int wait_fd,
+				   int *ret_channel);
 
 /* Between these two, SIGPIPE and SIGXFSZ do not end this process (write_signals.c). */
 void write_signals_ignore(void);
@@ -46,6 +49,6 @@ int target_execute(const struct launch_options *options, char *const command[], 
 
 /* --wait: runs `launch` (which does not return) in a child in the same process group, forwards signals and
  * stops, waits for the last profile, and ends like the child ended. With --drop_caps it first loses what the
- * child will lose. */
+ * child will lose. `output`: the folder for profiles, for its last line. */
 int wait_for_target(const struct launch_options *options, const struct log_destination *log,
-		    int (*launch)(void *context, int wait_fd), void *context);
+		    const char *output, int (*launch)(void *context, int wait_fd), void *context);

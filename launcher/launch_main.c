@@ -18,6 +18,7 @@
 struct launch_plan {
 	const struct launch_options *options;
 	const struct log_destination *log;
+	struct delivery_choice *choice;
 	char *const *command;
 	bool profile;
 };
@@ -31,9 +32,18 @@ complain(const char *text)
 	return LAUNCH_EXIT_FAILURE;
 }
 
+/* `choice`: NULL when there is none. */
+static void
+print_config(const struct launch_options *options, const struct delivery_choice *choice, int fd)
+{
+	options_print_config(options, fd);
+	if (choice)
+		destinations_print(choice, fd);
+}
+
 /* What the command line asked to print instead of running anything. */
 static bool
-print_and_leave(const struct launch_options *options, bool has_command)
+print_and_leave(const struct launch_options *options, const struct delivery_choice *choice, bool has_command)
 {
 	if (options->help)
 		options_print_help(STDOUT_FILENO);
@@ -42,7 +52,7 @@ print_and_leave(const struct launch_options *options, bool has_command)
 	else if (options->event_help)
 		event_grammar_print(STDOUT_FILENO);
 	else if (options->show_config && !has_command)
-		options_print_config(options, STDOUT_FILENO);
+		print_config(options, choice, STDOUT_FILENO);
 	else
 		return false;
 	return true;
@@ -74,9 +84,28 @@ explain(const struct launch_plan *plan, struct launch_outcome outcome)
 	failure_explain(sentence, sizeof(sentence), outcome.failure, outcome.error);
 	if (outcome.failure == FAILURE_OUTPUT)
 		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: '%s': %s",
-			 plan->options->output, sentence);
+			 plan->choice->output, sentence);
 	else
 		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: %s", sentence);
+}
+
+/* False: why not has been said. */
+static bool
+start_profiling(const struct launch_plan *plan, int wait_fd, int *ret_channel)
+{
+	struct delivery_fds delivery = DELIVERY_FDS_NONE;
+	char problem[DELIVERY_PROBLEM_MAX];
+
+	if (delivery_open(plan->choice, &delivery, problem) < 0) {
+		log_line(&plan->log->launcher, LOG_LEVEL_ERROR, "not profiling: %s", problem);
+		return false;
+	}
+	struct launch_outcome outcome =
+		launch_start(plan->options, plan->log, plan->choice->output, &delivery, wait_fd, ret_channel);
+	delivery_fds_close(&delivery);
+	if (outcome.failure != FAILURE_NONE)
+		explain(plan, outcome);
+	return outcome.failure == FAILURE_NONE;
 }
 
 /* Profiles if it can, then becomes the target. A waiting parent is told when there is nothing to wait for. */
@@ -84,18 +113,13 @@ static int
 launch(void *context, int wait_fd)
 {
 	const struct launch_plan *plan = context;
-	struct launch_outcome outcome = {FAILURE_NONE, 0};
 	int channel = -1;
+	bool has_failed = plan->profile && !start_profiling(plan, wait_fd, &channel);
 
-	if (plan->profile)
-		outcome = launch_start(plan->options, plan->log, wait_fd, &channel);
 	if (channel < 0 && wait_fd >= 0)
 		(void)channel_send(wait_fd, MESSAGE_CANCEL, NULL, 0, NULL, 0);
-	if (outcome.failure != FAILURE_NONE) {
-		explain(plan, outcome);
-		if (plan->options->require)
-			return LAUNCH_EXIT_FAILURE;
-	}
+	if (has_failed && plan->options->require)
+		return LAUNCH_EXIT_FAILURE;
 	return target_execute(plan->options, plan->command, &plan->log->launcher, channel);
 }
 
@@ -113,6 +137,7 @@ has_privileges_of_its_own(void)
 int
 main(int argc, char **argv)
 {
+	static struct delivery_choice choice;
 	struct launch_options options;
 	struct option_error error;
 	struct log_destination log;
@@ -123,11 +148,14 @@ main(int argc, char **argv)
 				"/ddprof-perf-open instead");
 	write_signals_ignore();
 	int result = options_parse(argc, argv, environ, &options, &error);
+	if (result == 0 && options.enabled && !options.audit)
+		result = destinations_choose(&options, &choice, &error);
 	if (result < 0 && error.origin == OPTION_FROM_COMMAND_LINE)
 		return complain(error.text);
 	if (result == 0 && options.audit)
 		return become_auditor(options.audit, argv + options.command_index);
-	if (result == 0 && print_and_leave(&options, options.command_index < argc))
+	if (result == 0 &&
+	    print_and_leave(&options, options.enabled ? &choice : NULL, options.command_index < argc))
 		return 0;
 	if (options.command_index >= argc)
 		return complain(result < 0 ? error.text
@@ -135,10 +163,10 @@ main(int argc, char **argv)
 					     "[argument...] "
 					     "(--help lists the options)");
 	if (options.show_config)
-		options_print_config(&options, STDERR_FILENO);
+		print_config(&options, result == 0 && options.enabled ? &choice : NULL, STDERR_FILENO);
 
 	log_destination_open(&options, &log);
-	struct launch_plan plan = {&options, &log, argv + options.command_index,
+	struct launch_plan plan = {&options, &log, &choice, argv + options.command_index,
 				   options.enabled && result == 0};
 	if (target_check_kept(&options, &log.launcher) < 0)
 		return LAUNCH_EXIT_FAILURE;
@@ -147,7 +175,9 @@ main(int argc, char **argv)
 		if (options.require)
 			return LAUNCH_EXIT_FAILURE;
 	}
+	if (plan.profile)
+		delivery_decide(&choice, &log.launcher);
 	if (options.wait)
-		return wait_for_target(&options, &log, launch, &plan);
+		return wait_for_target(&options, &log, plan.profile ? choice.output : "", launch, &plan);
 	return launch(&plan, -1);
 }

@@ -5,6 +5,8 @@
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
+#include "launcher/limit_failure.h"
+#include "launcher/sealed_memfd.h"
 #include "policy/events.h"
 #include "policy/levels.h"
 
@@ -13,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -21,25 +22,10 @@
 
 #define ANSWER_TIMEOUT_MS 5000
 
-/* A limit of the caller's that is reached looks different at every step and has one fix. */
 static struct launch_outcome
 outcome(enum failure failure, int error)
 {
-	static const struct {
-		int error;
-		enum failure failure;
-	} limits[] = {
-		{EMFILE, FAILURE_TOO_MANY_FILES},       {ENFILE, FAILURE_TOO_MANY_FILES},
-		{ETOOMANYREFS, FAILURE_TOO_MANY_FILES}, /* counts those in flight between processes */
-		{EAGAIN, FAILURE_TOO_MANY_PROCESSES},   /* fork, or exec after a change of user */
-		{ENOMEM, FAILURE_TOO_LITTLE_MEMORY},
-	};
-
-	for (size_t i = 0;
-	     failure_detail(failure) == FAILURE_DETAIL_ERRNO && i < sizeof(limits) / sizeof(limits[0]); i++)
-		if (limits[i].error == error)
-			failure = limits[i].failure;
-	return (struct launch_outcome){failure, error};
+	return (struct launch_outcome){limit_failure(failure, error), error};
 }
 
 /* Opened here, with the caller's rights, so that the worker needs none of its own. Created when its
@@ -89,10 +75,11 @@ levels_of(const struct launch_options *options)
 
 static bool
 fill_config(struct worker_config *config, const struct launch_options *options,
-	    const struct log_destination *log)
+	    const struct log_destination *log, const char *output)
 {
 	config->log_level = options->log_level;
 	config->upload_period_s = options->upload_period_s;
+	config->export_grace_s = options->export_grace_s;
 	config->period_ns = 1000000000u / options->frequency_hz;
 	config->target_pid = (uint32_t)getpid();
 	config->unwind = method_of(options);
@@ -102,26 +89,18 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
 	       copy_text(config->version, sizeof(config->version), options->version) &&
 	       copy_text(config->tags, sizeof(config->tags), options->tags) &&
-	       copy_text(config->output, sizeof(config->output), options->output);
+	       copy_text(config->output, sizeof(config->output), output) &&
+	       copy_text(config->spool, sizeof(config->spool), options->delivery.spool);
 }
 
-/* The worker's configuration, in a memfd nobody can change any more. */
 static int
-seal_config(const struct launch_options *options, const struct log_destination *log)
+seal_config(const struct launch_options *options, const struct log_destination *log, const char *output)
 {
 	static struct worker_config config;
-	OWNED_FD fd = memfd_create("ddprof-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	const struct iovec part = {&config, sizeof(config)};
 
-	if (fd < 0)
-		return -errno;
-	if (!fill_config(&config, options, log))
-		return -ENAMETOOLONG;
-	ssize_t written = write(fd, &config, sizeof(config));
-	if (written != (ssize_t)sizeof(config))
-		return written < 0 ? -errno : -EFBIG;
-	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-		return -errno;
-	return take_fd(&fd);
+	return fill_config(&config, options, log, output) ? sealed_memfd("ddprof-config", &part, 1)
+							  : -ENAMETOOLONG;
 }
 
 static _Noreturn void
@@ -255,13 +234,13 @@ ask_opener(const struct launch_options *options, const int fds[LAUNCH_FD_COUNT],
 }
 
 struct launch_outcome
-launch_start(const struct launch_options *options, const struct log_destination *log, int wait_fd,
-	     int *ret_channel)
+launch_start(const struct launch_options *options, const struct log_destination *log, const char *output_path,
+	     const struct delivery_fds *delivery, int wait_fd, int *ret_channel)
 {
-	OWNED_FD output = open_output(options->output);
-	if (output < 0)
+	OWNED_FD output = output_path[0] ? open_output(output_path) : -1;
+	if (output < 0 && output_path[0])
 		return outcome(FAILURE_OUTPUT, -output);
-	OWNED_FD config = seal_config(options, log);
+	OWNED_FD config = seal_config(options, log, output_path);
 	if (config < 0)
 		return outcome(config == -EFBIG ? FAILURE_FILE_SIZE : FAILURE_SETUP, -config);
 
@@ -270,6 +249,9 @@ launch_start(const struct launch_options *options, const struct log_destination 
 		[LAUNCH_FD_OUTPUT] = output,
 		[LAUNCH_FD_LOG] = log->worker.fd,
 		[LAUNCH_FD_WAIT] = wait_fd,
+		[LAUNCH_FD_DELIVERY] = delivery->config,
+		[LAUNCH_FD_SPOOL] = delivery->spool,
+		[LAUNCH_FD_PREFIX] = delivery->prefix,
 	};
 	return ask_opener(options, fds, ret_channel);
 }

@@ -22,7 +22,8 @@
 /* clang-format off */
 const struct option_row option_table[OPTION_COUNT] = {
 	[OPTION_SERVICE] = {
-		.name = "service", .letter = 'S', .variable = "DD_SERVICE", .placeholder = "NAME",
+		.name = "service", .letter = 'S', .variable = "DD_SERVICE", .other_variables = {"OTEL_SERVICE_NAME"},
+		.placeholder = "NAME",
 		.help_default = "the command's base name",
 		.help = "Service the profiles belong to; the first part of their file names.",
 		.accepts = "1 to " NAME_RANGE,
@@ -51,11 +52,348 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.kind = OPTION_KIND_TAGS, .offset = VALUE(options.tags), .max = OPTION_TAGS_MAX,
 	},
 	[OPTION_OUTPUT] = {
-		.name = "output", .variable = "DDPROF_OUTPUT", .placeholder = "DIR",
-		.default_text = ".", .help_default = "the current folder",
-		.help = "Folder the profiles are written to. It is opened with your rights, before the command runs.",
+		.name = "output", .variable = "DDPROF_OUTPUT",
+		.placeholder = "DIR",
+		.help_default = "the current folder, if nothing else is chosen and no Datadog agent answers",
+		.help = "Folder the profiles are written to, as gzip-compressed pprof files. It is opened with your "
+			"rights, before the command runs.",
 		.accepts = "a path of 1 to " PATH_RANGE,
-		.kind = OPTION_KIND_PATH, .offset = VALUE(options.output), .min = 1, .max = OPTION_PATH_MAX,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.output), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_PPROF_PREFIX] = {
+		.name = "debug_pprof_prefix", .variable = "DD_PROFILING_PPROF_PREFIX",
+		.placeholder = "PREFIX",
+		.help_default = "none",
+		.help = "Also write each profile as PREFIX<YYYYmmddTHHMMSSZ>.pprof.zst, compressed by zstd.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.pprof_prefix), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_URL] = {
+		.name = "url", .letter = 'U', .variable = "DD_TRACE_AGENT_URL",
+		.placeholder = "URL",
+		.help_default = "none",
+		.help = "The Datadog agent profiles go to: host:port, http(s)://host[:port][/base], unix:///path or "
+			"/path of its socket. Goes before --host and --port.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.url), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_HOST] = {
+		.name = "host", .letter = 'H', .variable = "DD_AGENT_HOST",
+		.placeholder = "HOST",
+		.help_default = "localhost, if --port is given",
+		.help = "Host of the Datadog agent profiles go to.",
+		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.host), .min = 1, .max = OPTION_HOST_MAX,
+	},
+	[OPTION_PORT] = {
+		.name = "port", .letter = 'P', .variable = "DD_TRACE_AGENT_PORT",
+		.placeholder = "PORT",
+		.default_text = TEXT_OF(OPTION_AGENT_PORT_DEFAULT),
+		.help = "Port of the Datadog agent profiles go to.",
+		.accepts = "a port from 1 to 65535",
+		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.delivery.port), .min = 1, .max = 65535,
+	},
+	[OPTION_AGENTLESS] = {
+		.name = "agentless", .variable = "DD_PROFILING_AGENTLESS",
+		.placeholder = "BOOL",
+		.default_text = "false",
+		.help = "Whether to send profiles to Datadog's own intake, without an agent. Needs an API key.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.delivery.agentless),
+	},
+	[OPTION_SITE] = {
+		.name = "site", .variable = "DD_SITE",
+		.placeholder = "SITE",
+		.help_default = "datadoghq.com",
+		.help = "Datadog site of --agentless.",
+		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.site), .min = 1, .max = OPTION_HOST_MAX,
+	},
+	[OPTION_INTAKE_URL] = {
+		.name = "intake_url", .variable = "DD_APM_PROFILING_DD_URL",
+		.placeholder = "URL",
+		.help_default = "none",
+		.help = "With --agentless: the intake's URL, whole, instead of the site's.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.intake_url), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_API_KEY_FILE] = {
+		.name = "api_key_file", .variable = "DDPROF_API_KEY_FILE",
+		.placeholder = "FILE",
+		.help_default = "none",
+		.help = "File that holds the API key of --agentless. Keeps it out of the environment, which the command "
+			"inherits.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.api_key_file), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_API_KEY] = {
+		.name = "api_key", .variable = "DD_API_KEY",
+		.placeholder = "KEY",
+		.help_default = "none",
+		.help = "API key of --agentless. Only from the environment.",
+		.instead = "put the key into DD_API_KEY, or better into a file that only you can read, for --api_key_file",
+		.accepts = "1 to " TEXT_OF(OPTION_SECRET_MAX) " printable ASCII characters",
+		.kind = OPTION_KIND_SECRET, .offset = VALUE(options.delivery.api_key), .min = 1, .max = OPTION_SECRET_MAX,
+	},
+	[OPTION_HOSTNAME] = {
+		.name = "hostname", .variable = "DD_HOSTNAME",
+		.placeholder = "NAME",
+		.help_default = "none: an agent knows its own",
+		.help = "Host name that profiles carry.",
+		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.hostname), .min = 1, .max = OPTION_HOST_MAX,
+	},
+	[OPTION_EXTERNAL_ENV] = {
+		.name = "external_env", .variable = "DD_EXTERNAL_ENV",
+		.placeholder = "TEXT",
+		.help_default = "none",
+		.help = "What the cluster says of this container, for the agent.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.external_env), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_RUNTIME_ID] = {
+		.name = "runtime_id", .variable = "DD_PROFILING_RUNTIME_ID",
+		.placeholder = "UUID",
+		.help_default = "a random one",
+		.help = "Identifies the run of the service.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.runtime_id), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_OTLP] = {
+		.name = "otlp", .variable = "DDPROF_OTLP",
+		.placeholder = "BOOL",
+		.default_text = "false",
+		.help = "Whether to send profiles to --otlp_endpoint, as OTLP. Not needed with --otlp_url.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.delivery.otlp),
+	},
+	[OPTION_OTLP_URL] = {
+		.name = "otlp_url", .variable = "OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT",
+		.placeholder = "URL",
+		.help_default = "none",
+		.help = "Send profiles to this URL, as OTLP (v1development) over HTTP. Used as it is: the path of most "
+			"receivers is /v1development/profiles.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.otlp_url), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_OTLP_ENDPOINT] = {
+		.name = "otlp_endpoint", .variable = "OTEL_EXPORTER_OTLP_ENDPOINT",
+		.placeholder = "URL",
+		.help_default = "http://localhost:4318",
+		.help = "Where --otlp sends to, less /v1development/profiles, which is appended. Alone it chooses "
+			"nothing: it may have been set for traces.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.otlp_endpoint), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_OTLP_HEADERS] = {
+		.name = "otlp_headers", .variable = "OTEL_EXPORTER_OTLP_PROFILES_HEADERS",
+		.other_variables = {"OTEL_EXPORTER_OTLP_HEADERS"},
+		.placeholder = "HEADERS",
+		.help_default = "none",
+		.help = "Headers of OTLP requests: name=value,name=value, values percent-encoded. Only from the "
+			"environment.",
+		.instead = "put them into OTEL_EXPORTER_OTLP_PROFILES_HEADERS",
+		.accepts = "1 to " TEXT_OF(OPTION_SECRET_MAX) " printable ASCII characters",
+		.kind = OPTION_KIND_SECRET, .offset = VALUE(options.delivery.otlp_headers), .min = 1, .max = OPTION_SECRET_MAX,
+	},
+	[OPTION_OTLP_TIMEOUT] = {
+		.name = "otlp_timeout", .variable = "OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT",
+		.other_variables = {"OTEL_EXPORTER_OTLP_TIMEOUT"},
+		.placeholder = "MS",
+		.help_default = "10000",
+		.help = "Longest time for one OTLP request, in milliseconds.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.otlp_timeout), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_OTLP_COMPRESSION] = {
+		.name = "otlp_compression", .variable = "OTEL_EXPORTER_OTLP_PROFILES_COMPRESSION",
+		.other_variables = {"OTEL_EXPORTER_OTLP_COMPRESSION"},
+		.placeholder = "METHOD",
+		.help_default = "none",
+		.help = "gzip or none.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.otlp_compression), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_OTLP_PROTOCOL] = {
+		.name = "otlp_protocol", .variable = "OTEL_EXPORTER_OTLP_PROFILES_PROTOCOL",
+		.other_variables = {"OTEL_EXPORTER_OTLP_PROTOCOL"},
+		.placeholder = "PROTOCOL",
+		.help_default = "http/protobuf",
+		.help = "http/protobuf is the only one.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.otlp_protocol), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_OTLP_CERTIFICATE] = {
+		.name = "otlp_certificate", .variable = "OTEL_EXPORTER_OTLP_PROFILES_CERTIFICATE",
+		.other_variables = {"OTEL_EXPORTER_OTLP_CERTIFICATE"},
+		.placeholder = "FILE",
+		.help_default = "none",
+		.help = "As --ca_file, for OTLP.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.otlp_certificate), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_OTLP_CLIENT_CERTIFICATE] = {
+		.name = "otlp_client_certificate", .variable = "OTEL_EXPORTER_OTLP_PROFILES_CLIENT_CERTIFICATE",
+		.other_variables = {"OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"},
+		.placeholder = "FILE",
+		.help_default = "none",
+		.help = "As --client_certificate, for OTLP.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.otlp_client_certificate), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_OTLP_CLIENT_KEY] = {
+		.name = "otlp_client_key", .variable = "OTEL_EXPORTER_OTLP_PROFILES_CLIENT_KEY",
+		.other_variables = {"OTEL_EXPORTER_OTLP_CLIENT_KEY"},
+		.placeholder = "FILE",
+		.help_default = "none",
+		.help = "As --client_key, for OTLP.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.otlp_client_key), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_RESOURCE_ATTRIBUTES] = {
+		.name = "resource_attributes", .variable = "OTEL_RESOURCE_ATTRIBUTES",
+		.placeholder = "KEY=VALUE,...",
+		.help_default = "none",
+		.help = "What OTLP says of the service, values percent-encoded. service.name, "
+			"deployment.environment.name and service.version also stand in for --service, --environment and "
+			"--service_version.",
+		.accepts = "1 to " TEXT_OF(OPTION_ATTRIBUTES_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.resource_attributes), .min = 1, .max = OPTION_ATTRIBUTES_MAX,
+	},
+	[OPTION_PYROSCOPE_URL] = {
+		.name = "pyroscope_url", .variable = "PYROSCOPE_SERVER_ADDRESS",
+		.placeholder = "URL",
+		.help_default = "none",
+		.help = "Send profiles to this Grafana Pyroscope server; /ingest is appended.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.pyroscope_url), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_PYROSCOPE_USER] = {
+		.name = "pyroscope_user", .variable = "PYROSCOPE_BASIC_AUTH_USER",
+		.placeholder = "NAME",
+		.help_default = "none",
+		.help = "User for the Pyroscope server.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.pyroscope_user), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_PYROSCOPE_PASSWORD] = {
+		.name = "pyroscope_password", .variable = "PYROSCOPE_BASIC_AUTH_PASSWORD",
+		.placeholder = "PASSWORD",
+		.help_default = "none",
+		.help = "Password for the Pyroscope server. Only from the environment.",
+		.instead = "put it into PYROSCOPE_BASIC_AUTH_PASSWORD",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " printable ASCII characters",
+		.kind = OPTION_KIND_SECRET, .offset = VALUE(options.delivery.pyroscope_password), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_PYROSCOPE_TENANT] = {
+		.name = "pyroscope_tenant", .variable = "PYROSCOPE_TENANT_ID",
+		.placeholder = "NAME",
+		.help_default = "none",
+		.help = "Tenant (X-Scope-OrgID) at the Pyroscope server.",
+		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.pyroscope_tenant), .min = 1, .max = OPTION_NAME_MAX,
+	},
+	[OPTION_CA_FILE] = {
+		.name = "ca_file", .variable = "DDPROF_CA_FILE",
+		.placeholder = "FILE",
+		.help_default = "the system's",
+		.help = "Certificate authorities (PEM) that servers are verified by.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.ca_file), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_CLIENT_CERTIFICATE] = {
+		.name = "client_certificate", .variable = "DDPROF_CLIENT_CERTIFICATE",
+		.placeholder = "FILE",
+		.help_default = "none",
+		.help = "Certificate (PEM) shown to servers that ask for one; needs --client_key.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.client_certificate), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_CLIENT_KEY] = {
+		.name = "client_key", .variable = "DDPROF_CLIENT_KEY",
+		.placeholder = "FILE",
+		.help_default = "none",
+		.help = "Its key (PEM), not encrypted.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.client_key), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_HTTP_PROXY] = {
+		.name = "http_proxy", .variable = "http_proxy",
+		.other_variables = {"all_proxy", "ALL_PROXY"},
+		.placeholder = "URL",
+		.help_default = "none",
+		.help = "Proxy for http:// destinations, [http://][user:password@]host:port.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.http_proxy), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_HTTPS_PROXY] = {
+		.name = "https_proxy", .variable = "https_proxy",
+		.other_variables = {"HTTPS_PROXY", "all_proxy", "ALL_PROXY"},
+		.placeholder = "URL",
+		.help_default = "none",
+		.help = "Proxy for https:// destinations.",
+		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
+		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.https_proxy), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_NO_PROXY] = {
+		.name = "no_proxy", .variable = "no_proxy",
+		.other_variables = {"NO_PROXY"},
+		.placeholder = "HOST,...",
+		.help_default = "none",
+		.help = "Hosts that are reached without a proxy: names, domains, addresses, or '*'.",
+		.accepts = "1 to " TEXT_OF(OPTION_URL_MAX) " bytes of text without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.no_proxy), .min = 1, .max = OPTION_URL_MAX,
+	},
+	[OPTION_DO_EXPORT] = {
+		.name = "do_export", .variable = "DD_PROFILING_DO_EXPORT",
+		.placeholder = "BOOL",
+		.default_text = "true",
+		.help = "Whether profiles may leave this machine. With 'false' there are files only.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.delivery.do_export),
+	},
+	[OPTION_SPOOL] = {
+		.name = "spool", .variable = "DD_PROFILING_SPOOL",
+		.placeholder = "DIR",
+		.help_default = "none",
+		.help = "Folder where profiles wait that no destination has accepted yet. A later run sends them. "
+			"Without it they wait in memory.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.spool), .min = 1, .max = OPTION_PATH_MAX,
+	},
+	[OPTION_SPOOL_SIZE] = {
+		.name = "spool_size", .variable = "DD_PROFILING_SPOOL_SIZE",
+		.placeholder = "MIB",
+		.default_text = TEXT_OF(OPTION_SPOOL_SIZE_DEFAULT_MIB),
+		.help = "Most that may wait in the spool, in MiB; the oldest are dropped then, and counted.",
+		.accepts = "a number of MiB from 1 to " TEXT_OF(OPTION_SPOOL_SIZE_MAX_MIB),
+		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.delivery.spool_size_mib), .min = 1, .max = OPTION_SPOOL_SIZE_MAX_MIB,
+	},
+	[OPTION_SPOOL_AGE] = {
+		.name = "spool_age", .variable = "DD_PROFILING_SPOOL_AGE",
+		.placeholder = "HOURS",
+		.default_text = TEXT_OF(OPTION_SPOOL_AGE_DEFAULT_H),
+		.help = "Longest time a profile may wait in the spool, in hours.",
+		.accepts = "a number of hours from 1 to " TEXT_OF(OPTION_SPOOL_AGE_MAX_H),
+		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.delivery.spool_age_h), .min = 1, .max = OPTION_SPOOL_AGE_MAX_H,
+	},
+	[OPTION_EXPORT_GRACE] = {
+		.name = "export_grace", .variable = "DD_PROFILING_EXPORT_GRACE",
+		.placeholder = "SECONDS",
+		.default_text = TEXT_OF(OPTION_EXPORT_GRACE_DEFAULT_S),
+		.help = "How long, after the command's end, profiles that are not delivered yet are still offered; then they "
+			"stay in the spool, or are lost without one.",
+		.accepts = "a number of seconds from 0 to " TEXT_OF(OPTION_EXPORT_GRACE_MAX_S),
+		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.export_grace_s), .max = OPTION_EXPORT_GRACE_MAX_S,
+	},
+	[OPTION_INTERNAL_STATS] = {
+		.name = "internal_stats", .letter = 'b', .variable = "DD_PROFILING_INTERNAL_STATS",
+		.placeholder = "PATH",
+		.help_default = "none",
+		.help = "Datagram socket of a statsd server that the profiler's own numbers are sent to; may begin with "
+			"unix://.",
+		.accepts = "a path of 1 to " PATH_RANGE,
+		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.internal_stats), .min = 1, .max = OPTION_PATH_MAX,
 	},
 	[OPTION_UPLOAD_PERIOD] = {
 		.name = "upload_period", .letter = 'u', .variable = "DD_PROFILING_UPLOAD_PERIOD", .placeholder = "SECONDS",
@@ -258,6 +596,45 @@ parse_text(const struct option_row *row, const char *value, void *field, char *r
 	return parse_path(row, value, field, ret_problem);
 }
 
+static bool
+is_visible(const char *text)
+{
+	while (*text > ' ' && *text <= '~')
+		text++;
+	return *text == '\0';
+}
+
+/* Its grammar is url.c's business; here only what keeps it on one line. */
+static int
+parse_url(const struct option_row *row, const char *value, void *field, char *ret_problem)
+{
+	size_t length = strlen(value);
+
+	if (is_visible(value) && length >= row->min && length <= row->max) {
+		*(const char **)field = value;
+		return 0;
+	}
+	snprintf(ret_problem, OPTION_PROBLEM_MAX, "the value is not %s", row->accepts);
+	return -EINVAL;
+}
+
+/* A space may be part of a header's value. Whatever is wrong, the value is not repeated. */
+static int
+parse_secret(const struct option_row *row, const char *value, void *field, char *ret_problem)
+{
+	size_t length = strlen(value);
+	bool is_printable = true;
+
+	for (const char *at = value; *at; at++)
+		is_printable = is_printable && *at >= ' ' && *at <= '~';
+	if (is_printable && length >= row->min && length <= row->max) {
+		*(const char **)field = value;
+		return 0;
+	}
+	snprintf(ret_problem, OPTION_PROBLEM_MAX, "the value (not shown) is not %s", row->accepts);
+	return -EINVAL;
+}
+
 /* ASCII whatever the locale: the launcher never calls setlocale, and a tag must mean the same everywhere. */
 static bool
 is_letter(char c)
@@ -416,7 +793,8 @@ static int (*const parsers[])(const struct option_row *, const char *, void *, c
 	[OPTION_KIND_EVENTS] = parse_events, [OPTION_KIND_BOOLEAN] = parse_boolean,
 	[OPTION_KIND_LEVEL] = parse_level,   [OPTION_KIND_CAPABILITY] = parse_capability,
 	[OPTION_KIND_FLAG] = parse_flag,     [OPTION_KIND_AUDIT] = parse_audit,
-	[OPTION_KIND_METHOD] = parse_method,
+	[OPTION_KIND_METHOD] = parse_method, [OPTION_KIND_URL] = parse_url,
+	[OPTION_KIND_SECRET] = parse_secret,
 };
 
 int

@@ -15,21 +15,21 @@
 
 #define FAIL(error, ...) (snprintf((error)->text, sizeof((error)->text), __VA_ARGS__), -EINVAL)
 
+/* `variable`: the one the value is from, or NULL. */
 static int
-set_value(struct option_values *values, enum option_id id, enum option_origin origin, const char *value,
-	  struct option_error *ret_error)
+set_value(struct option_values *values, enum option_id id, enum option_origin origin, const char *variable,
+	  const char *value, struct option_error *ret_error)
 {
 	const struct option_row *row = &option_table[id];
-	bool from_environment = origin == OPTION_FROM_ENVIRONMENT;
 	char problem[OPTION_PROBLEM_MAX];
 
 	if (option_read_value(row, value, values, problem) == 0) {
 		values->options.origins[id] = origin;
+		values->options.variables[id] = variable;
 		return 0;
 	}
 	ret_error->origin = origin;
-	return FAIL(ret_error, "%s%s: %s", from_environment ? "" : "--",
-		    from_environment ? row->variable : row->name, problem);
+	return FAIL(ret_error, "%s%s: %s", variable ? "" : "--", variable ? variable : row->name, problem);
 }
 
 static void
@@ -39,9 +39,12 @@ set_defaults(struct option_values *values)
 
 	*values = (struct option_values){0};
 	for (int id = 0; id < OPTION_COUNT; id++) {
-		if (option_table[id].default_text)
-			(void)set_value(values, id, OPTION_FROM_DEFAULT, option_table[id].default_text,
-					&never);
+		const struct option_row *row = &option_table[id];
+
+		if (option_is_string(row))
+			*(const char **)((char *)values + row->offset) = "";
+		if (row->default_text)
+			(void)set_value(values, id, OPTION_FROM_DEFAULT, NULL, row->default_text, &never);
 	}
 }
 
@@ -138,6 +141,10 @@ read_option(struct argument_cursor *arguments, struct option_values *values, enu
 			return FAIL(ret_error, "--%s: needs a value, %s", row->name, row->accepts);
 		value = arguments->argv[++arguments->index];
 	}
+	if (row->kind == OPTION_KIND_SECRET)
+		return FAIL(ret_error,
+			    "--%s: refused, for everybody on this machine can read command lines; %s",
+			    row->name, row->instead);
 	if (id == OPTION_EVENT) {
 		if (strcmp(value, "help") == 0) {
 			values->options.event_help = true;
@@ -147,7 +154,7 @@ read_option(struct argument_cursor *arguments, struct option_values *values, enu
 		if (values->options.origins[id] == OPTION_FROM_DEFAULT)
 			values->events = (struct event_selection){0};
 	}
-	return set_value(values, id, OPTION_FROM_COMMAND_LINE, value, ret_error);
+	return set_value(values, id, OPTION_FROM_COMMAND_LINE, NULL, value, ret_error);
 }
 
 static int
@@ -232,6 +239,19 @@ find_variable(char *const envp[], const char *name)
 	return NULL;
 }
 
+/* The first of the row's variables that is set to anything; NULL: none is. */
+static const char *
+find_value(char *const envp[], const struct option_row *row, const char **ret_variable)
+{
+	for (size_t i = 0; (*ret_variable = option_variable(row, i)); i++) {
+		const char *value = find_variable(envp, *ret_variable);
+
+		if (value && *value)
+			return value;
+	}
+	return NULL;
+}
+
 /* Goes through all variables even after a bad one, so that the good ones count. Tells of the first. */
 static int
 read_environment(struct option_values *values, char *const envp[], struct option_error *ret_error)
@@ -240,16 +260,17 @@ read_environment(struct option_values *values, char *const envp[], struct option
 	int result = 0;
 
 	for (int id = 0; id < OPTION_COUNT; id++) {
-		const char *variable = option_table[id].variable;
-		const char *value = variable ? find_variable(envp, variable) : NULL;
+		const char *variable;
+		const char *value = find_value(envp, &option_table[id], &variable);
 		struct event_selection default_events = values->events;
 		int error;
 
-		if (!value || !*value || values->options.origins[id] == OPTION_FROM_COMMAND_LINE)
+		if (!value || values->options.origins[id] == OPTION_FROM_COMMAND_LINE)
 			continue;
 		if (id == OPTION_EVENT)
 			values->events = (struct event_selection){0};
-		error = set_value(values, id, OPTION_FROM_ENVIRONMENT, value, result ? &ignored : ret_error);
+		error = set_value(values, id, OPTION_FROM_ENVIRONMENT, variable, value,
+				  result ? &ignored : ret_error);
 		if (error) {
 			values->events = default_events;
 			result = error;
@@ -268,7 +289,7 @@ name_service(struct option_values *values, const char *command)
 
 	values->options.service = SERVICE_FALLBACK;
 	if (name)
-		(void)set_value(values, OPTION_SERVICE, OPTION_FROM_DEFAULT, name, &ignored);
+		(void)set_value(values, OPTION_SERVICE, OPTION_FROM_DEFAULT, NULL, name, &ignored);
 }
 
 int

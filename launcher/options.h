@@ -20,6 +20,18 @@
 #define OPTION_TAGS_MAX 4096
 #define OPTION_PATH_MAX 4095 /* PATH_MAX without the NUL */
 #define OPTION_EVENTS_MAX 1024
+#define OPTION_URL_MAX 2047
+#define OPTION_SECRET_MAX 8000 /* headers: several tokens */
+#define OPTION_ATTRIBUTES_MAX 4095
+#define OPTION_HOST_MAX 253 /* of a DNS name */
+
+#define OPTION_AGENT_PORT_DEFAULT 8126
+#define OPTION_SPOOL_SIZE_DEFAULT_MIB 256
+#define OPTION_SPOOL_SIZE_MAX_MIB 1048576
+#define OPTION_SPOOL_AGE_DEFAULT_H 168
+#define OPTION_SPOOL_AGE_MAX_H 8760
+#define OPTION_EXPORT_GRACE_DEFAULT_S 10
+#define OPTION_EXPORT_GRACE_MAX_S 600
 
 #define OPTION_UPLOAD_PERIOD_MIN_S 1
 #define OPTION_UPLOAD_PERIOD_MAX_S 3600
@@ -48,6 +60,45 @@ enum option_id {
 	OPTION_SERVICE_VERSION,
 	OPTION_TAGS,
 	OPTION_OUTPUT,
+	OPTION_PPROF_PREFIX,
+	OPTION_URL,
+	OPTION_HOST,
+	OPTION_PORT,
+	OPTION_AGENTLESS,
+	OPTION_SITE,
+	OPTION_INTAKE_URL,
+	OPTION_API_KEY_FILE,
+	OPTION_API_KEY,
+	OPTION_HOSTNAME,
+	OPTION_EXTERNAL_ENV,
+	OPTION_RUNTIME_ID,
+	OPTION_OTLP,
+	OPTION_OTLP_URL,
+	OPTION_OTLP_ENDPOINT,
+	OPTION_OTLP_HEADERS,
+	OPTION_OTLP_TIMEOUT,
+	OPTION_OTLP_COMPRESSION,
+	OPTION_OTLP_PROTOCOL,
+	OPTION_OTLP_CERTIFICATE,
+	OPTION_OTLP_CLIENT_CERTIFICATE,
+	OPTION_OTLP_CLIENT_KEY,
+	OPTION_RESOURCE_ATTRIBUTES,
+	OPTION_PYROSCOPE_URL,
+	OPTION_PYROSCOPE_USER,
+	OPTION_PYROSCOPE_PASSWORD,
+	OPTION_PYROSCOPE_TENANT,
+	OPTION_CA_FILE,
+	OPTION_CLIENT_CERTIFICATE,
+	OPTION_CLIENT_KEY,
+	OPTION_HTTP_PROXY,
+	OPTION_HTTPS_PROXY,
+	OPTION_NO_PROXY,
+	OPTION_DO_EXPORT,
+	OPTION_SPOOL,
+	OPTION_SPOOL_SIZE,
+	OPTION_SPOOL_AGE,
+	OPTION_EXPORT_GRACE,
+	OPTION_INTERNAL_STATS,
 	OPTION_UPLOAD_PERIOD,
 	OPTION_EVENT,
 	OPTION_UNWIND,
@@ -69,13 +120,42 @@ enum option_id {
 	OPTION_COUNT,
 };
 
+/* Where profiles go, as the caller said it; "" is not said. What is no number is only checked by those who
+ * use it (destinations.h): most of these variables are also read by others, and a tracer's is no reason to
+ * complain.
+ */
+struct delivery_options {
+	const char *output; /* folder for the profiles */
+	const char *pprof_prefix;
+	const char *url, *host; /* of the Datadog agent */
+	unsigned int port;
+	bool agentless;
+	const char *site, *intake_url;
+	const char *api_key_file, *api_key;
+	const char *hostname, *external_env, *runtime_id;
+	bool otlp;
+	const char *otlp_url;      /* whole, for profiles alone */
+	const char *otlp_endpoint; /* of all signals */
+	const char *otlp_headers, *otlp_timeout, *otlp_compression, *otlp_protocol;
+	const char *otlp_certificate, *otlp_client_certificate, *otlp_client_key;
+	const char *resource_attributes;
+	const char *pyroscope_url, *pyroscope_user, *pyroscope_password, *pyroscope_tenant;
+	const char *ca_file, *client_certificate, *client_key;
+	const char *http_proxy, *https_proxy, *no_proxy;
+	bool do_export; /* false: files only */
+	const char *spool;
+	unsigned int spool_size_mib, spool_age_h;
+	const char *internal_stats;
+};
+
 struct launch_options {
 	const char *service;     /* never empty; may hold any byte but control characters, '/' included */
 	const char *environment; /* "" when not given, as are the next two */
 	const char *version;     /* of the service */
 	const char *tags;        /* "k:v,k:v", every tag valid */
-	const char *output;      /* folder for the profiles, as the caller wrote it */
+	struct delivery_options delivery;
 	unsigned int upload_period_s;
+	unsigned int export_grace_s; /* after the command's end */
 	unsigned int frequency_hz; /* of sCPU */
 	enum unwind_method unwind;
 	unsigned int stack_sample_size; /* bytes; 0: as much as stacks turn out to need */
@@ -94,6 +174,7 @@ struct launch_options {
 	const char *audit; /* the auditor's command to become, with the arguments from command_index on */
 	int command_index; /* of the command in argv; argc when there is none */
 	enum option_origin origins[OPTION_COUNT];
+	const char *variables[OPTION_COUNT]; /* which one it is from, when it is from the environment */
 };
 
 struct option_error {

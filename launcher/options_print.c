@@ -6,11 +6,12 @@
 #include <string.h>
 
 #include "launcher/option_table.h"
+#include "launcher/url.h"
 #include "policy/kept_capabilities.h"
 
 #define HELP_WIDTH 80
 #define HELP_INDENT 8
-#define CONFIG_NAME_WIDTH 18
+#define CONFIG_NAME_WIDTH 24
 
 static const struct {
 	const char *code;
@@ -67,7 +68,7 @@ static void
 print_option_help(const struct option_row *row, int fd)
 {
 	struct paragraph paragraph = {fd, 0};
-	char remark[128];
+	char remark[256];
 
 	if (row->letter)
 		dprintf(fd, "  -%c, --%s", row->letter, row->name);
@@ -77,7 +78,12 @@ print_option_help(const struct option_row *row, int fd)
 
 	print_words(&paragraph, row->help);
 	if (row->variable) {
-		snprintf(remark, sizeof(remark), "[%s; default: %s]", row->variable, default_shown(row));
+		size_t used = (size_t)snprintf(remark, sizeof(remark), "[%s", row->variable);
+
+		for (size_t i = 1; option_variable(row, i); i++)
+			used += (size_t)snprintf(remark + used, sizeof(remark) - used, ", %s",
+						 option_variable(row, i));
+		snprintf(remark + used, sizeof(remark) - used, "; default: %s]", default_shown(row));
 		print_words(&paragraph, remark);
 	}
 	dprintf(fd, "\n");
@@ -136,6 +142,12 @@ print_value(const struct option_row *row, const struct option_values *values, in
 	case OPTION_KIND_AUDIT:
 		dprintf(fd, "%s", *(const char *const *)field);
 		break;
+	case OPTION_KIND_URL:
+		url_print_without_secrets(*(const char *const *)field, fd);
+		break;
+	case OPTION_KIND_SECRET:
+		dprintf(fd, "%s", **(const char *const *)field ? "set, not shown" : "");
+		break;
 	case OPTION_KIND_NUMBER:
 		if (*(const unsigned int *)field > 0)
 			dprintf(fd, "%u", *(const unsigned int *)field);
@@ -174,7 +186,7 @@ options_print_config(const struct launch_options *options, int fd)
 		dprintf(fd, "%-*s", CONFIG_NAME_WIDTH, row->name);
 		print_value(row, &values, fd);
 		if (options->origins[id] == OPTION_FROM_ENVIRONMENT)
-			dprintf(fd, "  (environment %s)\n", row->variable);
+			dprintf(fd, "  (environment %s)\n", options->variables[id]);
 		else if (options->origins[id] == OPTION_FROM_COMMAND_LINE)
 			dprintf(fd, "  (command line)\n");
 		else
@@ -206,10 +218,12 @@ print_option_row(const struct option_row *row, int fd)
 		dprintf(fd, "`-%c`, ", row->letter);
 	dprintf(fd, "`--%s%s%s`", row->name, row->placeholder ? " " : "",
 		row->placeholder ? row->placeholder : "");
+	dprintf(fd, " | ");
+	for (size_t i = 0; option_variable(row, i); i++)
+		dprintf(fd, "%s`%s`", i > 0 ? ", " : "", option_variable(row, i));
+	dprintf(fd, "%s", row->variable ? " | " : "|");
 	if (row->variable)
-		dprintf(fd, " | `%s` | %s", row->variable, default_shown(row));
-	else
-		dprintf(fd, " | |");
+		print_cell(default_shown(row), fd);
 	dprintf(fd, " | ");
 	print_cell(row->help, fd);
 	dprintf(fd, " |\n");

@@ -81,19 +81,21 @@ supervise(pid_t target)
 }
 
 static void
-report(const struct log_destination *log, const char *output, int channel)
+report(const struct log_destination *log, const struct launch_options *options, const char *output,
+       int channel)
 {
+	const int timeout_ms = SUMMARY_TIMEOUT_MS + (int)options->export_grace_s * 1000;
 	static struct message message;
 
 	/* Fails when the worker is done already: its summary then waits in the socket. */
 	(void)channel_send(channel, MESSAGE_TARGET_ENDED, NULL, 0, NULL, 0);
-	int result = channel_receive(channel, &message, SUMMARY_TIMEOUT_MS);
+	int result = channel_receive(channel, &message, timeout_ms);
 	if (result == 0 && message.kind == MESSAGE_CANCEL)
 		return; /* not profiled, or not even executed, which was said at the start */
 	const struct summary_message *summary =
 		result < 0 ? NULL : message_expect(&message, MESSAGE_SUMMARY, sizeof(*summary), 0);
 	if (summary)
-		summary_log(&log->launcher, summary, output);
+		summary_log(&log->launcher, summary, output, options->delivery.spool);
 	else
 		log_line(&log->launcher, LOG_LEVEL_ERROR, "the worker %s",
 			 result == -ETIMEDOUT ? "did not write its last profile in time"
@@ -150,7 +152,7 @@ has_parent_lost_them(int parent)
 }
 
 int
-wait_for_target(const struct launch_options *options, const struct log_destination *log,
+wait_for_target(const struct launch_options *options, const struct log_destination *log, const char *output,
 		int (*launch)(void *context, int wait_fd), void *context)
 {
 	struct sigaction before, standard = {.sa_handler = SIG_DFL};
@@ -181,6 +183,6 @@ wait_for_target(const struct launch_options *options, const struct log_destinati
 		return end_like(supervise(target)); /* 125, without having started anything */
 	}
 	int status = supervise(target);
-	report(log, options->output, ends[0]);
+	report(log, options, output, ends[0]);
 	return end_like(status);
 }

@@ -61,12 +61,12 @@ static void
 add_rule(scmp_filter_ctx context, const struct syscall_rule *rule, bool outright)
 {
 	int number = seccomp_syscall_resolve_name(rule->name);
-	struct scmp_arg_cmp compare[2];
+	struct scmp_arg_cmp compare[RULE_MAX_ARGUMENTS];
 	unsigned count = 0;
 
 	if (number == __NR_SCMP_ERROR)
 		fail("libseccomp does not know the system call", rule->name);
-	for (size_t i = 0; !outright && i < 2 && rule->argument[i].mask; i++)
+	for (size_t i = 0; !outright && i < RULE_MAX_ARGUMENTS && rule->argument[i].mask; i++)
 		compare[count++] = SCMP_CMP64(rule->argument[i].index, SCMP_CMP_MASKED_EQ,
 					      rule->argument[i].mask, rule->argument[i].value);
 	int result = seccomp_rule_add_array(context, actions[rule->verdict], number, count, compare);
@@ -95,6 +95,19 @@ new_context(const struct role_policy *policy, size_t a)
 	return context;
 }
 
+/* What a table within this one refuses means nothing where the call is allowed whatever its arguments. */
+static void
+add_table(scmp_filter_ctx context, const struct role_policy *policy, const struct syscall_table *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct syscall_rule *rule = &table->rules[i];
+		bool outright = is_allowed_outright(policy, rule->name);
+
+		if (rule->verdict != policy->otherwise && (rule->verdict == VERDICT_ALLOW || !outright))
+			add_rule(context, rule, outright);
+	}
+}
+
 static scmp_filter_ctx
 build(const struct role_policy *policy, size_t a)
 {
@@ -104,14 +117,8 @@ build(const struct role_policy *policy, size_t a)
 	/* A binary tree: calls cost the same (the kernel caches constant verdicts), but to fill that cache it
 	 * runs the filter once for every system call there is, while the target waits to be started. */
 	seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	for (size_t t = 0; t < ROLE_MAX_TABLES && policy->tables[t]; t++) {
-		const struct syscall_table *table = policy->tables[t];
-
-		for (size_t i = 0; i < table->count; i++)
-			if (table->rules[i].verdict != policy->otherwise)
-				add_rule(context, &table->rules[i],
-					 is_allowed_outright(policy, table->rules[i].name));
-	}
+	for (size_t t = 0; t < ROLE_MAX_TABLES && policy->tables[t]; t++)
+		add_table(context, policy, policy->tables[t]);
 	return context;
 }
 
@@ -156,7 +163,7 @@ print_source(void)
 static void
 print_condition(const struct syscall_rule *rule)
 {
-	for (size_t i = 0; i < 2 && rule->argument[i].mask; i++)
+	for (size_t i = 0; i < RULE_MAX_ARGUMENTS && rule->argument[i].mask; i++)
 		printf("%s(arg%u & 0x%llx) == 0x%llx", i ? " and " : "", rule->argument[i].index,
 		       (unsigned long long)rule->argument[i].mask,
 		       (unsigned long long)rule->argument[i].value);

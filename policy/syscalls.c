@@ -10,7 +10,11 @@
 #include <linux/keyctl.h>
 #include <linux/memfd.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #define TABLE(rules, title)                                      \
 	{                                                        \
@@ -75,23 +79,111 @@ static const struct syscall_rule unwinder[] = {
 	{"ftruncate", VERDICT_ALLOW, "the journal's unfinished last record; a new journal"},
 };
 
+#define NEW_FILE ((uint64_t)(O_CREAT | O_EXCL))
+#define IN_FOLDER(folder, index, mask, value) \
+	{                                     \
+		{0, ALL_BITS, folder},        \
+		{                             \
+			index, mask, value    \
+		}                             \
+	}
+#define WITHIN_FOLDER(folder) IN_FOLDER(folder, 2, ALL_BITS, folder)
+
 static const struct syscall_rule exporter[] = {
+	/* output and prefix: new files only, which appear whole under their name */
+	{"openat", VERDICT_ALLOW, "a new file below the output folder, never one that exists",
+	 IN_FOLDER(FD_OUTPUT, 2, OPEN_TO_WRITE | NEW_FILE, O_WRONLY | NEW_FILE)},
+	{"renameat", VERDICT_ALLOW, "a finished profile appears whole", WITHIN_FOLDER(FD_OUTPUT)},
+	{"renameat2", VERDICT_ALLOW, "a finished profile appears whole (arm64)", WITHIN_FOLDER(FD_OUTPUT)},
+	{"unlinkat", VERDICT_ALLOW, "remove what could not be finished",
+	 IN_FOLDER(FD_OUTPUT, 2, ALL_BITS, 0)},
+	{"openat", VERDICT_ALLOW, "a new file below the prefix's folder, never one that exists",
+	 IN_FOLDER(FD_PREFIX, 2, OPEN_TO_WRITE | NEW_FILE, O_WRONLY | NEW_FILE)},
+	{"renameat", VERDICT_ALLOW, "a finished profile appears whole", WITHIN_FOLDER(FD_PREFIX)},
+	{"renameat2", VERDICT_ALLOW, "a finished profile appears whole (arm64)", WITHIN_FOLDER(FD_PREFIX)},
+	{"unlinkat", VERDICT_ALLOW, "remove what could not be finished",
+	 IN_FOLDER(FD_PREFIX, 2, ALL_BITS, 0)},
+	/* spool: profiles that wait for a destination, of this run or an earlier one */
+	{"openat", VERDICT_ALLOW, "a new file below the spool folder",
+	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE | NEW_FILE, O_WRONLY | NEW_FILE)},
+	{"openat", VERDICT_ALLOW, "a new file below the spool folder, to write and send",
+	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE | NEW_FILE, O_RDWR | NEW_FILE)},
+	{"openat", VERDICT_ALLOW, "what waits in the spool", IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDONLY)},
+	{"openat", VERDICT_ALLOW, "what waits in the spool, to lock or amend; never emptied by opening",
+	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDWR)},
+	{"renameat", VERDICT_ALLOW, "a profile appears whole in the spool", WITHIN_FOLDER(FD_SPOOL)},
+	{"renameat2", VERDICT_ALLOW, "a profile appears whole in the spool (arm64)", WITHIN_FOLDER(FD_SPOOL)},
+	{"unlinkat", VERDICT_ALLOW, "what was delivered leaves the spool",
+	 IN_FOLDER(FD_SPOOL, 2, ALL_BITS, 0)},
+	{"getdents64", VERDICT_ALLOW, "what waits in the spool"},
+	{"flock", VERDICT_ALLOW, "one exporter at a time empties a spool"},
+	{"fsync", VERDICT_ALLOW, "a profile in the spool survives the host"},
+	{"fdatasync", VERDICT_ALLOW, "a profile in the spool survives the host"},
+	{"fstatfs", VERDICT_ALLOW, "room for the spool"},
+	{"ftruncate", VERDICT_ALLOW, "take back what a full disk cut off"},
+};
+
+/* A socket of one kind only: no raw one, no other protocol that the kernel would load a module for, and none
+ * that Landlock's rules for TCP do not see (SCTP, MPTCP). */
+#define SOCKET(family, type, protocol)                                                                  \
+	{                                                                                               \
+		{0, ALL_BITS, family}, {1, ALL_BITS & ~(uint64_t)(SOCK_CLOEXEC | SOCK_NONBLOCK), type}, \
+		{                                                                                       \
+			2, ALL_BITS, protocol                                                           \
+		}                                                                                       \
+	}
+#define OPTION(level, name)               \
+	{                                 \
+		{1, ALL_BITS, level},     \
+		{                         \
+			2, ALL_BITS, name \
+		}                         \
+	}
+
+static const struct syscall_rule network[] = {
+	/* where to: Landlock knows the ports; there is no bind, listen or accept */
+	{"socket", VERDICT_ALLOW, "to a destination or a proxy", SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP)},
+	{"socket", VERDICT_ALLOW, "to a destination or a proxy", SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP)},
+	{"socket", VERDICT_ALLOW, "to a destination or a proxy; long answers of DNS",
+	 SOCKET(AF_INET, SOCK_STREAM, 0)},
+	{"socket", VERDICT_ALLOW, "to a destination or a proxy; long answers of DNS",
+	 SOCKET(AF_INET6, SOCK_STREAM, 0)},
+	{"socket", VERDICT_ALLOW, "DNS; which of several addresses has a route",
+	 SOCKET(AF_INET, SOCK_DGRAM, 0)},
+	{"socket", VERDICT_ALLOW, "DNS; which of several addresses has a route",
+	 SOCKET(AF_INET6, SOCK_DGRAM, 0)},
+	{"socket", VERDICT_ALLOW, "an agent's Unix socket", SOCKET(AF_UNIX, SOCK_STREAM, 0)},
+	{"socket", VERDICT_ALLOW, "an agent's Unix socket for statistics", SOCKET(AF_UNIX, SOCK_DGRAM, 0)},
+	{"socket", VERDICT_EACCES, "getaddrinfo asks for the interfaces' addresses, and copes without",
+	 ARGUMENT(0, ALL_BITS, AF_NETLINK)},
+	{"connect", VERDICT_ALLOW, "to a destination, a proxy or a name server"},
+	/* an open connection */
+	{"sendto", VERDICT_ALLOW, "requests"},
+	{"recvfrom", VERDICT_ALLOW, "answers"},
+	{"sendmmsg", VERDICT_ALLOW, "two questions to a name server at once"},
+	{"getsockname", VERDICT_ALLOW, "libcurl and getaddrinfo: which address is ours"},
+	{"getpeername", VERDICT_ALLOW, "libcurl: which address is theirs"},
+	{"getsockopt", VERDICT_ALLOW, "did the connection come about", OPTION(SOL_SOCKET, SO_ERROR)},
+	{"setsockopt", VERDICT_ALLOW, "requests go out at once", OPTION(IPPROTO_TCP, TCP_NODELAY)},
+	{"setsockopt", VERDICT_ALLOW, "a name server that is not there is known at once",
+	 OPTION(IPPROTO_IP, IP_RECVERR)},
+	{"setsockopt", VERDICT_ALLOW, "a name server that is not there is known at once",
+	 OPTION(IPPROTO_IPV6, IPV6_RECVERR)},
+	{"fcntl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, F_GETFL)},
+	{"fcntl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, F_SETFL)},
+	{"ioctl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, FIONBIO)},
+	{"ioctl", VERDICT_ALLOW, "size of a name server's answer", ARGUMENT(1, ALL_BITS, FIONREAD)},
+	/* names of hosts: Landlock knows the files */
 	{"openat",
 	 VERDICT_ALLOW,
-	 "a new file below the output folder, never one that exists",
-	 {{0, ALL_BITS, FD_OUTPUT}, {2, OPEN_TO_WRITE | O_EXCL, O_WRONLY | O_CREAT | O_EXCL}}},
-	{"renameat",
+	 "resolv.conf, hosts and their like; only to read",
+	 {{0, ALL_BITS, (uint32_t)AT_FDCWD}, {2, OPEN_TO_WRITE, O_RDONLY}}},
+	{"newfstatat",
 	 VERDICT_ALLOW,
-	 "a finished profile appears whole",
-	 {{0, ALL_BITS, FD_OUTPUT}, {2, ALL_BITS, FD_OUTPUT}}},
-	{"renameat2",
-	 VERDICT_ALLOW,
-	 "a finished profile appears whole (arm64)",
-	 {{0, ALL_BITS, FD_OUTPUT}, {2, ALL_BITS, FD_OUTPUT}}},
-	{"unlinkat",
-	 VERDICT_ALLOW,
-	 "remove what could not be finished",
-	 {{0, ALL_BITS, FD_OUTPUT}, {2, ALL_BITS, 0}}},
+	 "did resolv.conf or the certificates change",
+	 {{0, ALL_BITS, (uint32_t)AT_FDCWD}, {3, ALL_BITS, 0}}},
+	/* everything is loaded: who comes late is told so */
+	{"mmap", VERDICT_EACCES, "a library that a library would load", ARGUMENT(2, PROT_EXEC, PROT_EXEC)},
 };
 
 static const struct syscall_rule supervisor[] = {
@@ -209,7 +301,8 @@ static const struct syscall_rule target_left[] = {
 static const struct syscall_table everyone_table = TABLE(everyone, "every process");
 static const struct syscall_table files_table = TABLE(files, "reads ELF or profile bytes");
 static const struct syscall_table unwinder_table = TABLE(unwinder, "unwinder");
-static const struct syscall_table exporter_table = TABLE(exporter, "exporter");
+static const struct syscall_table exporter_table = TABLE(exporter, "exporter: files");
+static const struct syscall_table network_table = TABLE(network, "exporter: network");
 static const struct syscall_table supervisor_table = TABLE(supervisor, "supervisor");
 static const struct syscall_table start_table = TABLE(start, "start of a role");
 static const struct syscall_table opener_table = TABLE(opener, "opener");
@@ -220,12 +313,12 @@ static const struct syscall_table target_left_table = TABLE(target_left, "looked
 static const struct role_policy roles[ROLE_COUNT] = {
 	[ROLE_OPENER] = {"opener",
 			 "the fence around every process of ours, and the opener's own calls",
-			 {&opener_table, &supervisor_table, &start_table, &exporter_table, &unwinder_table,
-			  &files_table, &everyone_table}},
+			 {&opener_table, &supervisor_table, &start_table, &exporter_table, &network_table,
+			  &unwinder_table, &files_table, &everyone_table}},
 	[ROLE_SUPERVISOR] = {"supervisor",
 			     "broker and parent of the roles, which inherit this filter",
-			     {&supervisor_table, &start_table, &exporter_table, &unwinder_table, &files_table,
-			      &everyone_table}},
+			     {&supervisor_table, &start_table, &exporter_table, &network_table,
+			      &unwinder_table, &files_table, &everyone_table}},
 	[ROLE_UNWINDER] = {"unwinder",
 			   "perf rings and stack bytes in, profile out; opens nothing",
 			   {&unwinder_table, &files_table, &everyone_table}},
@@ -233,8 +326,11 @@ static const struct role_policy roles[ROLE_COUNT] = {
 			     "profile and ELF descriptors in, profile out; opens nothing",
 			     {&files_table, &everyone_table}},
 	[ROLE_EXPORTER] = {"exporter",
-			   "finished profiles in, files below one folder out",
+			   "finished profiles in, files below its folders out; no network",
 			   {&exporter_table, &files_table, &everyone_table}},
+	[ROLE_UPLOADER] = {"uploader",
+			   "the exporter with a destination on the network: it also connects there",
+			   {&network_table, &exporter_table, &files_table, &everyone_table}},
 	[ROLE_TARGET] = {"target",
 			 "the profiled program and all it starts, with --drop_caps",
 			 {&target_refused_table, &target_left_table},

@@ -13,7 +13,8 @@ enum role {
 	ROLE_UNWINDER,
 	ROLE_SYMBOLIZER,
 	ROLE_EXPORTER,
-	ROLE_TARGET, /* somebody else's program: the only list of what is refused */
+	ROLE_UPLOADER, /* the exporter, when one of its destinations is on the network */
+	ROLE_TARGET,   /* somebody else's program: the only list of what is refused */
 	ROLE_COUNT,
 };
 
@@ -30,11 +31,13 @@ struct argument_rule {
 	uint64_t mask, value;
 };
 
+#define RULE_MAX_ARGUMENTS 3
 struct syscall_rule {
 	const char *name; /* as in libseccomp; skipped on architectures that do not have it */
 	enum verdict verdict;
 	const char *reason;
-	struct argument_rule argument[2]; /* all must hold; several rules for one call are alternatives */
+	struct argument_rule
+		argument[RULE_MAX_ARGUMENTS]; /* all must hold; several rules for one call are alternatives */
 };
 
 struct syscall_table {
@@ -43,7 +46,7 @@ struct syscall_table {
 	size_t count;
 };
 
-#define ROLE_MAX_TABLES 8
+#define ROLE_MAX_TABLES 9
 struct role_policy {
 	const char *name;
 	const char *purpose;

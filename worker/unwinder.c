@@ -495,7 +495,7 @@ unwinder_main(void)
 	int result = prepare(&role);
 
 	if (result == 0)
-		result = harden_confine(ROLE_UNWINDER);
+		result = harden_confine(ROLE_UNWINDER, NULL);
 	if (result < 0)
 		return result;
 	read_kernel_counts(&role, &count_ns,

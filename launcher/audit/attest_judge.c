@@ -35,9 +35,11 @@ static const int allowed[ROLE_COUNT][DESCRIPTOR_KINDS] = {
 			     [DESCRIPTOR_SOCKET] = 2,
 			     [DESCRIPTOR_MEMFD] = 2,
 			     [DESCRIPTOR_FILE] = 64},
+	/* its channel; libcurl's own pair, connections (two at a time to a host of two addresses), a question
+	 * to a name server. The folders for profiles, for the spool and of the prefix. */
 	[ROLE_EXPORTER] = {[DESCRIPTOR_NULL] = 3,
-			   [DESCRIPTOR_SOCKET] = 1,
-			   [DESCRIPTOR_FOLDER] = 1,
+			   [DESCRIPTOR_SOCKET] = 20,
+			   [DESCRIPTOR_FOLDER] = 3,
 			   [DESCRIPTOR_MEMFD] = 1},
 };
 

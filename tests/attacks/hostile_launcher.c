@@ -51,7 +51,8 @@ is_refused(const char *what, pid_t child, int channel)
 /* ---- lies in the request ---- */
 
 #define HONEST_KIND MESSAGE_LAUNCH, 0, 0
-#define HONEST_FDS 3, 2
+#define HONEST_FDS HONEST_PRESENT, PEER_LAUNCH_FDS
+#define HONEST_PRESENT (1u << LAUNCH_FD_CONFIG | 1u << LAUNCH_FD_OUTPUT | 1u << LAUNCH_FD_DELIVERY)
 #define HONEST_VALUES EVENT_SCPU, 99, LEVELS_ALL, 0
 static const struct request_lie {
 	const char *what;
@@ -70,10 +71,10 @@ static const struct request_lie {
 	{"announced longer", MESSAGE_LAUNCH, 8, 0, HONEST_FDS, HONEST_VALUES},
 	{"announced shorter", MESSAGE_LAUNCH, -8, 0, HONEST_FDS, HONEST_VALUES},
 	{"announced far out", MESSAGE_LAUNCH, INT32_MAX, 0, HONEST_FDS, HONEST_VALUES},
-	{"a descriptor missing", HONEST_KIND, 3, 1, HONEST_VALUES},
-	{"all descriptors missing", HONEST_KIND, 3, 0, HONEST_VALUES},
-	{"a surplus descriptor", HONEST_KIND, 3, 3, HONEST_VALUES},
-	{"253 descriptors", HONEST_KIND, 3, 253, HONEST_VALUES},
+	{"a descriptor missing", HONEST_KIND, HONEST_PRESENT, 2, HONEST_VALUES},
+	{"all descriptors missing", HONEST_KIND, HONEST_PRESENT, 0, HONEST_VALUES},
+	{"a surplus descriptor", HONEST_KIND, HONEST_PRESENT, 4, HONEST_VALUES},
+	{"253 descriptors", HONEST_KIND, HONEST_PRESENT, 253, HONEST_VALUES},
 	{"an unknown descriptor", HONEST_KIND, 1u << LAUNCH_FD_COUNT | 1, 2, HONEST_VALUES},
 	{"every descriptor bit", HONEST_KIND, UINT32_MAX, 32, HONEST_VALUES},
 	{"no configuration", HONEST_KIND, 2, 1, HONEST_VALUES},
@@ -108,7 +109,7 @@ tell_request_lie(const struct request_lie *lie)
 
 	channel_pair(ends);
 	peer_launch_fds(fds);
-	for (size_t i = 2; i < lie->fd_count; i++)
+	for (size_t i = PEER_LAUNCH_FDS; i < lie->fd_count; i++)
 		fds[i] = fds[1];
 	peer_send_raw(ends[0], lie->kind, (uint32_t)((int)sizeof(body.request) + lie->head_error), &body,
 		      (size_t)((int)sizeof(body.request) + lie->body_error), fds, lie->fd_count);
@@ -116,7 +117,7 @@ tell_request_lie(const struct request_lie *lie)
 	close_fd(&ends[1]);
 	bool result = is_refused(lie->what, child, ends[0]);
 	close_fd(&ends[0]);
-	close_all(fds, 2);
+	close_all(fds, PEER_LAUNCH_FDS);
 	return result;
 }
 
@@ -187,18 +188,18 @@ static bool
 tell_config_lie(const struct config_lie *lie)
 {
 	struct launch_request request = peer_request();
-	int ends[2], fds[2];
+	int ends[2], fds[PEER_LAUNCH_FDS];
 
 	channel_pair(ends);
 	peer_launch_fds(fds);
 	close_fd(&fds[0]);
 	fds[0] = lie->make();
-	channel_send(ends[0], MESSAGE_LAUNCH, &request, sizeof(request), fds, 2);
+	channel_send(ends[0], MESSAGE_LAUNCH, &request, sizeof(request), fds, PEER_LAUNCH_FDS);
 	pid_t child = peer_start(opener, no_environment, ends[1], -1, 0);
 	close_fd(&ends[1]);
 	bool result = is_refused(lie->what, child, ends[0]);
 	close_fd(&ends[0]);
-	close_all(fds, 2);
+	close_all(fds, PEER_LAUNCH_FDS);
 	return result;
 }
 
@@ -287,14 +288,14 @@ static pid_t
 start_honest(char *const envp[], unsigned flags, int *ret_channel)
 {
 	struct launch_request request = peer_request();
-	int ends[2], fds[2];
+	int ends[2], fds[PEER_LAUNCH_FDS];
 
 	channel_pair(ends);
 	peer_launch_fds(fds);
-	channel_send(ends[0], MESSAGE_LAUNCH, &request, sizeof(request), fds, 2);
+	channel_send(ends[0], MESSAGE_LAUNCH, &request, sizeof(request), fds, PEER_LAUNCH_FDS);
 	pid_t child = peer_start(opener, envp, ends[1], -1, flags);
 	close_fd(&ends[1]);
-	close_all(fds, 2);
+	close_all(fds, PEER_LAUNCH_FDS);
 	*ret_channel = ends[0];
 	return child;
 }
@@ -359,7 +360,7 @@ ask_when_parent_is_gone(int channel, pid_t parent)
 {
 	struct launch_request request = peer_request();
 	char path[64], before[256], now[256] = "";
-	int fds[2];
+	int fds[PEER_LAUNCH_FDS];
 
 	snprintf(path, sizeof(path), "/proc/%d/comm", parent);
 	snprintf(before, sizeof(before), "%s", program_invocation_short_name);
@@ -372,7 +373,7 @@ ask_when_parent_is_gone(int channel, pid_t parent)
 		usleep(1000);
 	}
 	peer_launch_fds(fds);
-	channel_send(channel, MESSAGE_LAUNCH, &request, sizeof(request), fds, 2);
+	channel_send(channel, MESSAGE_LAUNCH, &request, sizeof(request), fds, PEER_LAUNCH_FDS);
 	printf("failure %d\n", peer_wait_for(channel, MESSAGE_ANSWER));
 	fflush(stdout);
 	(void)channel_send(channel, MESSAGE_CANCEL, NULL, 0, NULL, 0);

@@ -169,12 +169,12 @@ static void
 send_setup(int channel)
 {
 	struct launch_request request = peer_request();
-	int fds[2];
+	int fds[PEER_LAUNCH_FDS];
 
 	peer_launch_fds(fds);
-	channel_send(channel, MESSAGE_SETUP, &request, sizeof(request), fds, 2);
-	close_fd(&fds[0]);
-	close_fd(&fds[1]);
+	channel_send(channel, MESSAGE_SETUP, &request, sizeof(request), fds, PEER_LAUNCH_FDS);
+	for (size_t i = 0; i < PEER_LAUNCH_FDS; i++)
+		close_fd(&fds[i]);
 }
 
 static bool
@@ -233,7 +233,7 @@ send_out_of_order(char *program, enum out_of_order order)
 {
 	struct launch_request request = peer_request();
 	struct rings_message body = {.total = 1, .count = 1, .ring = {{.data_size = RING_BYTES}}};
-	int channels[2], event = make_event(), many[3] = {event, event, event};
+	int channels[2], event = make_event(), many[4] = {event, event, event, event};
 	pid_t child = start_supervisor(program, channels);
 
 	if (order == SETUP_TWICE) {
@@ -241,7 +241,7 @@ send_out_of_order(char *program, enum out_of_order order)
 		send_setup(channels[1]);
 	} else if (order == SETUP_WITHOUT_FDS || order == SETUP_WITH_MORE_FDS) {
 		channel_send(channels[1], MESSAGE_SETUP, &request, sizeof(request), many,
-			     order == SETUP_WITHOUT_FDS ? 0 : 3);
+			     order == SETUP_WITHOUT_FDS ? 0 : 4);
 	} else if (order == RINGS_WITHOUT_SETUP) {
 		channel_send(channels[1], MESSAGE_RINGS, &body, sizeof(body), &event, 1);
 	}

@@ -2,6 +2,8 @@
 
 #include "tests/attacks/peer.h"
 
+#include "ipc/delivery.h"
+
 #include "ipc/fd.h"
 #include "policy/events.h"
 #include "policy/levels.h"
@@ -86,21 +88,23 @@ struct launch_request
 peer_request(void)
 {
 	return (struct launch_request){
-		.present = 1u << LAUNCH_FD_CONFIG | 1u << LAUNCH_FD_OUTPUT,
+		.present = 1u << LAUNCH_FD_CONFIG | 1u << LAUNCH_FD_OUTPUT | 1u << LAUNCH_FD_DELIVERY,
 		.event = EVENT_SCPU,
 		.frequency_hz = FREQUENCY_DEFAULT_HZ,
 		.levels = LEVELS_ALL,
 	};
 }
 
-size_t
-peer_launch_fds(int ret_fds[static 2])
+void
+peer_launch_fds(int ret_fds[static PEER_LAUNCH_FDS])
 {
+	static const struct delivery_config delivery = {
+		.count = 1, .destination = {{.kind = DESTINATION_FOLDER, .name = "/tmp"}}};
 	struct worker_config config = peer_config();
 
 	ret_fds[0] = peer_seal(&config, sizeof(config));
 	ret_fds[1] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return 2;
+	ret_fds[2] = peer_seal(&delivery, sizeof(delivery));
 }
 
 void

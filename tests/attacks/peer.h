@@ -21,7 +21,9 @@ pid_t peer_start(char *const argv[], char *const envp[], int launch, int handove
 struct worker_config peer_config(void);
 int peer_seal(const void *bytes, size_t size); /* as the launcher seals its configuration */
 struct launch_request peer_request(void);      /* one that is granted */
-size_t peer_launch_fds(int ret_fds[static 2]); /* what comes with it: configuration, output folder */
+#define PEER_LAUNCH_FDS 3
+void peer_launch_fds(
+	int ret_fds[static PEER_LAUNCH_FDS]); /* what comes with it: configuration, folder, delivery */
 void peer_send_raw(int channel, uint32_t kind, uint32_t size_in_head, const void *body, size_t size,
 		   const int *fds, size_t fd_count);
 

@@ -109,7 +109,10 @@ test_descriptors(void **state)
 	CHECK(p.descriptors[DESCRIPTOR_FOLDER] = 1, "descriptors");
 	CHECK(p.descriptors[DESCRIPTOR_LOG] = 1, "descriptors");
 	CHECK((p.role = ROLE_SYMBOLIZER, p.descriptors[DESCRIPTOR_EVENT] = 1), "descriptors");
-	CHECK((p.role = ROLE_EXPORTER, p.descriptors[DESCRIPTOR_EVENT] = 0), "descriptors"); /* two sockets */
+	CHECK((p.role = ROLE_EXPORTER, p.descriptors[DESCRIPTOR_EVENT] = 1), "descriptors");
+	CHECK((p.role = ROLE_EXPORTER, p.descriptors[DESCRIPTOR_EVENT] = 0,
+	       p.descriptors[DESCRIPTOR_SOCKET] = 21),
+	      "descriptors");
 }
 
 int

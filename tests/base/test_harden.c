@@ -4,7 +4,6 @@
 #include "worker/base/harden.h"
 
 #include "ipc/protocol.h"
-#include "worker/base/landlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -142,12 +141,12 @@ test_keyring(void **state)
 }
 
 static int
-confine_as(enum role role)
+confine_as(enum role role, const struct landlock_exceptions *exceptions)
 {
 	int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1u);
 	char wanted[32];
 
-	if (harden_process(report) != 0 || harden_confine(role) != 0)
+	if (harden_process(report) != 0 || harden_confine(role, exceptions) != 0)
 		return 1;
 	snprintf(wanted, sizeof(wanted), "landlock=%d ",
 		 abi > LANDLOCK_NEWEST_ABI ? LANDLOCK_NEWEST_ABI : abi);
@@ -157,25 +156,39 @@ confine_as(enum role role)
 static int
 confine_unwinder(void)
 {
-	return confine_as(ROLE_UNWINDER);
+	return confine_as(ROLE_UNWINDER, NULL);
 }
 
 static int
 confine_symbolizer(void)
 {
-	return confine_as(ROLE_SYMBOLIZER);
+	return confine_as(ROLE_SYMBOLIZER, NULL);
 }
 
 static int
 confine_exporter(void)
 {
-	return dup2(open("/tmp", O_RDONLY | O_DIRECTORY), FD_OUTPUT) < 0 ? 9 : confine_as(ROLE_EXPORTER);
+	const int folder = open("/tmp", O_RDONLY | O_DIRECTORY);
+
+	return confine_as(ROLE_EXPORTER,
+			  &(struct landlock_exceptions){.folders = &folder, .folder_count = 1});
+}
+
+static int
+confine_uploader(void)
+{
+	static const uint16_t port = 443;
+	static const char *const files[] = {"/etc/hosts", "/no/such/file", NULL};
+	const struct landlock_exceptions exceptions = {
+		.files = files, .unix_sockets = files, .ports = &port, .port_count = 1, .has_dns = true};
+
+	return confine_as(ROLE_UPLOADER, &exceptions);
 }
 
 static int
 confine_supervisor(void)
 {
-	return confine_as(ROLE_SUPERVISOR);
+	return confine_as(ROLE_SUPERVISOR, NULL);
 }
 
 static int
@@ -183,7 +196,7 @@ confine_without_landlock(int error)
 {
 	if (refuse_call(SYS_landlock_create_ruleset, error) < 0 || harden_process(report) != 0)
 		return 1;
-	int result = harden_confine(ROLE_UNWINDER);
+	int result = harden_confine(ROLE_UNWINDER, NULL);
 	return result < 0 ? -result : says("landlock=none ") ? 0 : 1;
 }
 
@@ -219,15 +232,16 @@ confine_fails_late(void)
 		return 1;
 	if ((int)syscall(SYS_landlock_create_ruleset, NULL, 0, 1u) < 1)
 		return 0;
-	return harden_confine(ROLE_UNWINDER) == -E2BIG ? 0 : 2;
+	return harden_confine(ROLE_UNWINDER, NULL) == -E2BIG ? 0 : 2;
 }
 
 static void
 test_confined(void **state)
 {
-	int (*const runs[])(void) = {confine_unwinder,     confine_symbolizer,    confine_exporter,
-				     confine_supervisor,   confine_on_old_kernel, confine_where_disabled,
-				     confine_in_container, confine_fails,         confine_fails_late};
+	int (*const runs[])(void) = {confine_unwinder,       confine_symbolizer,   confine_exporter,
+				     confine_uploader,       confine_supervisor,   confine_on_old_kernel,
+				     confine_where_disabled, confine_in_container, confine_fails,
+				     confine_fails_late};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(runs) / sizeof(runs[0]); i++)

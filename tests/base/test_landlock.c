@@ -53,7 +53,7 @@ test_rights_of_each_version(void **state)
 static void
 test_writer_rights(void **state)
 {
-	const uint64_t files = 1u << 1 | 1u << 2 | 1u << 5 | 1u << 8;
+	const uint64_t files = 1u << 1 | 1u << 2 | 1u << 3 | 1u << 5 | 1u << 8;
 
 	(void)state;
 	assert_int_equal(landlock_writer_rights_at(0), 0);
@@ -261,8 +261,11 @@ run_confined(enum confinement how, int (*call)(void))
 	int status;
 
 	if (child == 0) {
-		int output = how == WRITER ? openat(folder.fd, "output", O_RDONLY | O_DIRECTORY) : -1;
-		int abi = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : landlock_confine(output);
+		int output = openat(folder.fd, "output", O_RDONLY | O_DIRECTORY);
+		const struct landlock_exceptions writer = {.folders = &output, .folder_count = 1};
+		int abi = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0
+				  ? -errno
+				  : landlock_confine(how == WRITER ? &writer : NULL);
 		int wanted = kernel_abi() > LANDLOCK_NEWEST_ABI ? LANDLOCK_NEWEST_ABI : kernel_abi();
 
 		_exit(abi == wanted ? -call() : 255);
@@ -352,7 +355,7 @@ refuse_without_no_new_privs(void)
 {
 	if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
 		return 1;
-	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || landlock_confine(-1) == -EPERM ? 0 : 2;
+	return prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 || landlock_confine(NULL) == -EPERM ? 0 : 2;
 }
 
 /* A kernel that has Landlock and refuses is an error, not "none". */
@@ -369,8 +372,11 @@ test_refusal_is_an_error(void **state)
 	assert_int_equal(status, 0);
 	child = fork();
 	if (child == 0) { /* not a folder at all */
+		const int nothing = 999;
+		const struct landlock_exceptions wrong = {.folders = &nothing, .folder_count = 1};
+
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-		_exit(kernel_abi() < 1 || landlock_confine(999) == -EBADF ? 0 : 1);
+		_exit(kernel_abi() < 1 || landlock_confine(&wrong) == -EBADF ? 0 : 1);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_int_equal(status, 0);

@@ -2,98 +2,208 @@
 
 #include "ipc/summary.h"
 
+#include "ipc/delivery.h"
 #include "ipc/fd.h"
 #include "tests/support/descriptors.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
 
 #include <cmocka.h>
 
+#define AGENT "the Datadog agent at localhost:8126"
+#define FOLDER(...) .destinations = 1, .destination = {{.kind = DESTINATION_FOLDER, .name = "f", __VA_ARGS__}}
+#define UPLOAD(...) .destinations = 1, .destination = {{.kind = DESTINATION_DATADOG, .name = AGENT, __VA_ARGS__}}
+
+struct summary_case {
+	struct summary_message summary;
+	const char *output, *spool, *lines;
+};
+
 static void
-test_lines(void **state)
+check(const struct summary_case *cases, size_t count)
 {
-	static const struct {
-		struct summary_message summary;
-		const char *output, *lines;
-	} cases[] = {
-		{{.ledger = {.samples = 200, .lost = 3, .ending = {150}},
-		  .profiles = 1,
-		  .last_name = "a.pprof"},
-		 "/tmp/out",
-		 "ddprof-launch: stacks ended: root:150\n"
-		 "ddprof-launch: 200 samples, 3 lost, 75.0% of stacks reached the root; profile: "
-		 "/tmp/out/a.pprof\n"},
-		{{.ledger = {.samples = 3, .ending = {3}}, .profiles = 2, .last_name = "b.pprof"},
-		 "out/",
-		 "ddprof-launch: stacks ended: root:3\n"
-		 "ddprof-launch: 3 samples, 0 lost, 100.0% of stacks reached the root; 2 profiles in out/, "
-		 "the "
-		 "last: b.pprof\n"},
-		{{.profiles = 1, .last_name = "c.pprof"},
-		 "/",
-		 "ddprof-launch: no samples (less CPU time than one sampling period); profile: /c.pprof\n"},
-		{{.ledger = {.lost = 5}, .profiles = 1, .last_name = "l"},
-		 "o",
-		 "ddprof-launch: 0 samples, 5 lost, 100.0% of stacks reached the root; profile: o/l\n"},
-		{{.ledger = {.samples = 8, .ending = {7}},
-		  .profiles = 1,
-		  .unwinder_stopped = 1,
-		  .last_name = "d"},
-		 "o",
-		 "ddprof-launch: stacks ended: root:7\n"
-		 "ddprof-launch: 8 samples, 0 lost, 87.5% of stacks reached the root, ended early (the "
-		 "unwinder kept "
-		 "failing); profile: o/d\n"},
-		{{.ledger = {.samples = 7, .ending = {7}}},
-		 "o",
-		 "ddprof-launch: stacks ended: root:7\n"
-		 "ddprof-launch: 7 samples, 0 lost, 100.0% of stacks reached the root; no profile was "
-		 "written\n"},
-		{{.failed_writes = 2, .write_error = ENOSPC},
-		 "o",
-		 "ddprof-launch: 2 profiles could not be written to o: No space left on device\n"},
-		{{.ledger = {.samples = 1},
-		  .profiles = 1,
-		  .failed_writes = 1,
-		  .write_error = EACCES,
-		  .last_name = "e"},
-		 "o",
-		 "ddprof-launch: stacks ended: \n"
-		 "ddprof-launch: 1 samples, 0 lost, 0.0% of stacks reached the root; profile: o/e\n"
-		 "ddprof-launch: 1 profiles could not be written to o: Permission denied\n"},
-		{{.ledger = {.samples = UINT64_MAX, .lost = UINT64_MAX, .ending = {UINT64_MAX}},
-		  .profiles = UINT64_MAX,
-		  .last_name = "f"},
-		 "o",
-		 "ddprof-launch: stacks ended: root:18446744073709551615\n"
-		 "ddprof-launch: 18446744073709551615 samples, 18446744073709551615 lost, 100.0% of stacks "
-		 "reached "
-		 "the root; 18446744073709551615 profiles in o, the last: f\n"},
-		{{.ledger = {.samples = 10, .ending = {5, 2, [5] = 3}},
-		  .module = {{.name = "/lib/cut\n.so", .ending = {4, 2}},
-			     {.name = "/good", .ending = {1, [5] = 3}}},
-		  .profiles = 1,
-		  .last_name = "g"},
-		 "o",
-		 "ddprof-launch: stacks ended: root:5 copy_short:2 depth:3\n"
-		 "ddprof-launch: stacks that ended in /lib/cut\\x0a.so: root:4 copy_short:2\n"
-		 "ddprof-launch: 10 samples, 0 lost, 80.0% of stacks reached the root; profile: o/g\n"},
-	};
 	char written[4096];
 
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		OWNED_FD fd = file_with("");
 		struct log log = {.fd = fd, .threshold = LOG_LEVEL_DEBUG};
 
-		summary_log(&log, &cases[i].summary, cases[i].output);
+		summary_log(&log, &cases[i].summary, cases[i].output, cases[i].spool);
 		ssize_t got = pread(fd, written, sizeof(written) - 1, 0);
 		assert_true(got >= 0);
 		written[got] = 0;
 		assert_string_equal(written, cases[i].lines);
+	}
+}
+
+static void
+test_files(void **state)
+{
+	static const struct summary_case cases[] = {
+		{{.ledger = {.samples = 200, .lost = 3, .ending = {150}},
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .last_name = "a.pprof"},
+		 "/tmp/out",
+		 "",
+		 "ddprof-launch: stacks ended: root:150\n"
+		 "ddprof-launch: 200 samples, 3 lost, 75.0% of stacks reached the root; profile: "
+		 "/tmp/out/a.pprof\n"},
+		{{.ledger = {.samples = 3, .ending = {3}},
+		  .profiles = 2,
+		  FOLDER(.delivered = 2),
+		  .last_name = "b.pprof"},
+		 "out/",
+		 "",
+		 "ddprof-launch: stacks ended: root:3\n"
+		 "ddprof-launch: 3 samples, 0 lost, 100.0% of stacks reached the root; 2 profiles in out/, "
+		 "the last: b.pprof\n"},
+		{{.profiles = 1, FOLDER(.delivered = 1), .last_name = "c.pprof"},
+		 "/",
+		 "",
+		 "ddprof-launch: no samples (less CPU time than one sampling period); profile: /c.pprof\n"},
+		{{.ledger = {.lost = 5}, .profiles = 1, FOLDER(.delivered = 1), .last_name = "l"},
+		 "o",
+		 "",
+		 "ddprof-launch: 0 samples, 5 lost, 100.0% of stacks reached the root; profile: o/l\n"},
+		{{.ledger = {.samples = 8, .ending = {7}},
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .unwinder_stopped = 1,
+		  .last_name = "d"},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: root:7\n"
+		 "ddprof-launch: 8 samples, 0 lost, 87.5% of stacks reached the root, ended early (the "
+		 "unwinder kept failing); profile: o/d\n"},
+		{{.ledger = {.samples = 7, .ending = {7}}},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: root:7\n"
+		 "ddprof-launch: 7 samples, 0 lost, 100.0% of stacks reached the root; no profile was "
+		 "written\n"},
+		{{.profiles = 2, FOLDER(.problem = "No space left on device")},
+		 "o",
+		 "",
+		 "ddprof-launch: 2 profiles could not be written to o: No space left on device\n"},
+		{{.ledger = {.samples = 1},
+		  .profiles = 2,
+		  FOLDER(.delivered = 1, .problem = "Permission denied"),
+		  .last_name = "e"},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: \n"
+		 "ddprof-launch: 1 samples, 0 lost, 0.0% of stacks reached the root; profile: o/e\n"
+		 "ddprof-launch: 1 profiles could not be written to o: Permission denied\n"},
+		{{.profiles = 3, .spooled = 2, FOLDER(.problem = "No space left on device")},
+		 "o",
+		 "/var/spool/x",
+		 "ddprof-launch: 3 profiles could not be written to o: No space left on device; 2 are kept in "
+		 "/var/spool/x for the next run\n"},
+		{{.ledger = {.samples = UINT64_MAX, .lost = UINT64_MAX, .ending = {UINT64_MAX}},
+		  .profiles = UINT64_MAX,
+		  FOLDER(.delivered = UINT64_MAX),
+		  .last_name = "f"},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: root:18446744073709551615\n"
+		 "ddprof-launch: 18446744073709551615 samples, 18446744073709551615 lost, 100.0% of stacks "
+		 "reached the root; 18446744073709551615 profiles in o, the last: f\n"},
+		{{.ledger = {.samples = 10, .ending = {5, 2, [5] = 3}},
+		  .module = {{.name = "/lib/cut\n.so", .ending = {4, 2}},
+			     {.name = "/good", .ending = {1, [5] = 3}}},
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .last_name = "g"},
+		 "o",
+		 "",
+		 "ddprof-launch: stacks ended: root:5 copy_short:2 depth:3\n"
+		 "ddprof-launch: stacks that ended in /lib/cut\\x0a.so: root:4 copy_short:2\n"
+		 "ddprof-launch: 10 samples, 0 lost, 80.0% of stacks reached the root; profile: o/g\n"},
+	};
+
+	(void)state;
+	check(cases, sizeof(cases) / sizeof(cases[0]));
+}
+
+#define COUNTS "ddprof-launch: no samples (less CPU time than one sampling period)"
+
+static void
+test_uploads(void **state)
+{
+	static const struct summary_case cases[] = {
+		{{.profiles = 12, UPLOAD(.delivered = 12)},
+		 "",
+		 "",
+		 COUNTS "; 12 profiles delivered to " AGENT "\n"},
+		{{.profiles = 1, UPLOAD(.delivered = 1, .earlier = 7)},
+		 "",
+		 "s",
+		 COUNTS "; 1 profile delivered to " AGENT " and 7 of earlier runs\n"},
+		{{UPLOAD(.earlier = 7)}, "", "s", COUNTS "; 7 of earlier runs delivered to " AGENT "\n"},
+		{{.profiles = 14, .spooled = 2, UPLOAD(.delivered = 12, .problem = "Connection refused")},
+		 "",
+		 "/var/spool/x",
+		 COUNTS "; 12 profiles delivered to " AGENT "; 2 not delivered (" AGENT
+			": Connection refused), kept in /var/spool/x for the next run\n"},
+		{{.profiles = 2, UPLOAD(.problem = "403 Forbidden: no such key")},
+		 "",
+		 "",
+		 COUNTS "; 2 lost (" AGENT ": 403 Forbidden: no such key), --spool DIR would keep them for the "
+			"next run\n"},
+		{{.profiles = 5, .spooled = 3, UPLOAD(.delivered = 1)},
+		 "",
+		 "s",
+		 COUNTS "; 1 profile delivered to " AGENT "; 3 not delivered (" AGENT
+			": there was no time), kept in s for the next run; 1 lost (" AGENT
+			": there was no time), the spool had no room for them\n"},
+		/* what the exporter says cannot drive a terminal */
+		{{.profiles = 1, UPLOAD(.problem = "\033[2J\n")},
+		 "",
+		 "",
+		 COUNTS "; 1 lost (" AGENT ": \\x1b[2J\\x0a), --spool DIR would keep them for the next run\n"},
+	};
+	static const struct summary_case both = {
+		{.profiles = 2,
+		 .destinations = 2,
+		 .destination = {{.kind = DESTINATION_FOLDER, .delivered = 2},
+				 {.kind = DESTINATION_OTLP, .delivered = 2, .name = "otel:4318"}},
+		 .last_name = "b"},
+		"out",
+		"",
+		COUNTS "; 2 profiles in out, the last: b; 2 profiles delivered to otel:4318\n"};
+
+	(void)state;
+	check(cases, sizeof(cases) / sizeof(cases[0]));
+	check(&both, 1);
+}
+
+/* Somebody who watches for errors hears of lost profiles, not of those that are kept. */
+static void
+test_severity(void **state)
+{
+	static const struct {
+		struct summary_message summary;
+		bool is_warning, is_error;
+	} cases[] = {
+		{{.profiles = 1, UPLOAD(.delivered = 1)}, false, false},
+		{{.profiles = 1, .spooled = 1, UPLOAD(.delivered = 0)}, true, false},
+		{{.profiles = 1, UPLOAD(.delivered = 0)}, true, true},
+	};
+	char byte;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		OWNED_FD warnings = file_with(""), errors = file_with("");
+
+		summary_log(&(struct log){.fd = warnings, .threshold = LOG_LEVEL_WARN}, &cases[i].summary, "",
+			    "s");
+		summary_log(&(struct log){.fd = errors, .threshold = LOG_LEVEL_ERROR}, &cases[i].summary, "",
+			    "s");
+		assert_int_equal(pread(warnings, &byte, 1, 0), cases[i].is_warning);
+		assert_int_equal(pread(errors, &byte, 1, 0), cases[i].is_error);
 	}
 }
 
@@ -104,13 +214,14 @@ test_notice(void **state)
 	struct summary_message summary = {.ledger = {.samples = 1, .ending = {0, 1}},
 					  .module = {{.name = "/cut", .ending = {0, 1}}},
 					  .profiles = 1,
+					  FOLDER(.delivered = 1),
 					  .last_name = "a"};
 	OWNED_FD fd = file_with("");
 	struct log log = {.fd = fd, .threshold = LOG_LEVEL_NOTICE};
 	char written[256] = "";
 
 	(void)state;
-	summary_log(&log, &summary, "o");
+	summary_log(&log, &summary, "o", "");
 	assert_true(pread(fd, written, sizeof(written) - 1, 0) > 0);
 	assert_string_equal(written, "ddprof-launch: 1 samples, 0 lost, 0.0% of stacks reached the root; "
 				     "profile: o/a\n");
@@ -119,7 +230,8 @@ test_notice(void **state)
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lines), cmocka_unit_test(test_notice)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_uploads),
+					   cmocka_unit_test(test_severity), cmocka_unit_test(test_notice)};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

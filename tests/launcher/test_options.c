@@ -93,7 +93,14 @@ test_defaults(void **state)
 	assert_string_equal(outcome.options.environment, "");
 	assert_string_equal(outcome.options.version, "");
 	assert_string_equal(outcome.options.tags, "");
-	assert_string_equal(outcome.options.output, ".");
+	assert_string_equal(outcome.options.delivery.output, "");
+	assert_string_equal(outcome.options.delivery.url, "");
+	assert_int_equal(outcome.options.delivery.port, 8126);
+	assert_true(outcome.options.delivery.do_export);
+	assert_false(outcome.options.delivery.agentless);
+	assert_false(outcome.options.delivery.otlp);
+	assert_int_equal(outcome.options.delivery.spool_size_mib, 256);
+	assert_int_equal(outcome.options.delivery.spool_age_h, 168);
 	assert_int_equal(outcome.options.upload_period_s, 59);
 	assert_int_equal(outcome.options.frequency_hz, 99);
 	assert_int_equal(outcome.options.unwind, UNWIND_AUTO);
@@ -143,6 +150,17 @@ test_accepted_on_command_line(void **state)
 		 "team:a-1,Path:/x\\y.z_:w  (command line)"},
 		{{"--tags", "", "x"}, "tags", "  (command line)"},
 		{{"--output", "/tmp/a b\xff", "x"}, "output", "/tmp/a b\xff  (command line)"},
+		{{"-U", "host:1", "x"}, "url", "host:1  (command line)"},
+		{{"--url=http://u:p@host/a?k=v", "x"},
+		 "url",
+		 "http://(not shown)@host/a?(not shown)  (command line)"},
+		{{"--https_proxy", "u:p@proxy:3128", "x"},
+		 "https_proxy",
+		 "(not shown)@proxy:3128  (command line)"},
+		{{"-H", "agent", "-P", "1", "x"}, "port", "1  (command line)"},
+		{{"--agentless", "yes", "x"}, "agentless", "true  (command line)"},
+		{{"--spool-size", "1048576", "x"}, "spool_size", "1048576  (command line)"},
+		{{"-b", "unix:///s", "x"}, "internal_stats", "unix:///s  (command line)"},
 		{{"-u", "1", "x"}, "upload_period", "1  (command line)"},
 		{{"--upload-period=3600", "x"}, "upload_period", "3600  (command line)"},
 		{{"--upload_period=0060", "x"}, "upload_period", "60  (command line)"},
@@ -218,6 +236,24 @@ test_accepted_from_environment(void **state)
 		 "error  (environment DD_PROFILING_NATIVE_LOG_LEVEL)"},
 		{"DD_PROFILING_NATIVE_LOG_MODE=syslog", "log_mode",
 		 "syslog  (environment DD_PROFILING_NATIVE_LOG_MODE)"},
+		{"OTEL_SERVICE_NAME=shop", "service", "shop  (environment OTEL_SERVICE_NAME)"},
+		{"DD_TRACE_AGENT_URL=http://a", "url", "http://a  (environment DD_TRACE_AGENT_URL)"},
+		{"DD_TRACE_AGENT_PORT=65535", "port", "65535  (environment DD_TRACE_AGENT_PORT)"},
+		{"DD_API_KEY=0123456789abcdef", "api_key", "set, not shown  (environment DD_API_KEY)"},
+		{"OTEL_EXPORTER_OTLP_HEADERS=a=b", "otlp_headers",
+		 "set, not shown  (environment OTEL_EXPORTER_OTLP_HEADERS)"},
+		{"OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT=x", "otlp_timeout",
+		 "x  (environment OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT)"}, /* judged by who uses it */
+		{"PYROSCOPE_BASIC_AUTH_PASSWORD=secret", "pyroscope_password",
+		 "set, not shown  (environment PYROSCOPE_BASIC_AUTH_PASSWORD)"},
+		{"PYROSCOPE_SERVER_ADDRESS=http://u:p@x", "pyroscope_url",
+		 "http://(not shown)@x  (environment PYROSCOPE_SERVER_ADDRESS)"},
+		/* As curl(1): HTTP_PROXY is what a web server makes of a request's header, so it is none. */
+		{"HTTP_PROXY=http://p", "http_proxy", "  (default)"},
+		{"http_proxy=http://p", "http_proxy", "http://p  (environment http_proxy)"},
+		{"HTTPS_PROXY=http://p", "https_proxy", "http://p  (environment HTTPS_PROXY)"},
+		{"ALL_PROXY=http://p", "http_proxy", "http://p  (environment ALL_PROXY)"},
+		{"NO_PROXY=*", "no_proxy", "*  (environment NO_PROXY)"},
 		/* Not the variables they begin like, and empty is unset. */
 		{"DD_SERVICES=shop", "service", "x  (default)"},
 		{"DD_SERVICE", "service", "x  (default)"},
@@ -233,7 +269,66 @@ test_accepted_from_environment(void **state)
 
 		if (outcome.result != 0)
 			fail_msg("%s was refused: %s", rows[i].variable, outcome.error.text);
-		assert_string_equal(shown(&outcome.options, rows[i].option), rows[i].shown);
+		assert_string_equal(shown(&outcome.options, rows[i].option),
+				    rows[i].shown + strspn(rows[i].shown, " "));
+	}
+}
+
+/* Of several variables the first that is set counts, and only it is looked at. */
+static void
+test_order_of_variables(void **state)
+{
+	static const char *const environment[] = {"HTTPS_PROXY=second", "ALL_PROXY=fourth",
+						  "https_proxy=",       "OTEL_SERVICE_NAME=\033",
+						  "DD_SERVICE=shop",    NULL};
+	struct outcome outcome = parse((const char *const[]){"x", NULL}, environment);
+
+	(void)state;
+	assert_int_equal(outcome.result, 0);
+	assert_string_equal(outcome.options.delivery.https_proxy, "second");
+	assert_string_equal(outcome.options.delivery.http_proxy, "fourth");
+	assert_string_equal(outcome.options.service, "shop");
+}
+
+/* Whatever secret there is, and however wrong: it is not in what is printed. */
+static void
+test_secrets_are_not_shown(void **state)
+{
+	static const char *const rows[] = {
+		"DD_API_KEY=TOPSECRET\t",
+		"OTEL_EXPORTER_OTLP_PROFILES_HEADERS=TOPSECRET\xff",
+		"PYROSCOPE_BASIC_AUTH_PASSWORD=TOPSECRET\n",
+		"DD_TRACE_AGENT_URL=http://user:TOPSECRET@host space",
+		"PYROSCOPE_SERVER_ADDRESS=user:TOPSECRET@host/\x01",
+		"https_proxy=TOPSECRET@proxy ",
+	};
+	static const char *const shown_rows[] = {
+		"DD_API_KEY=TOPSECRET", "OTEL_EXPORTER_OTLP_HEADERS=TOPSECRET",
+		"PYROSCOPE_SERVER_ADDRESS=http://TOPSECRET/with/@slash@host?key=TOPSECRET",
+		"http_proxy=u:TOPSECRET@h"};
+	static char text[32768];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct outcome outcome =
+			parse((const char *const[]){"x", NULL}, (const char *const[]){rows[i], NULL});
+
+		assert_int_equal(outcome.result, -EINVAL);
+		assert_null(strstr(outcome.error.text, "TOPSECRET"));
+	}
+	for (size_t i = 0; i < COUNT_OF(shown_rows); i++) {
+		struct outcome outcome =
+			parse((const char *const[]){"x", NULL}, (const char *const[]){shown_rows[i], NULL});
+		int fd = memfd_create("config", MFD_CLOEXEC);
+
+		assert_int_equal(outcome.result, 0);
+		options_print_config(&outcome.options, fd);
+		ssize_t length = pread(fd, text, sizeof(text) - 1, 0);
+		assert_true(length > 0);
+		text[length] = '\0';
+		close(fd);
+		assert_non_null(strstr(text, "not shown"));
+		assert_null(strstr(text, "TOPSECRET"));
 	}
 }
 
@@ -470,7 +565,21 @@ test_refused_on_command_line(void **state)
 		{{"--serv", "x"}, "--serv: unknown option; --help lists them all"},
 		{{"--outpuxyz", "x"}, "--outpuxyz: unknown option; --help lists them all"},
 		{{"--outpxy", "x"}, "--outpxy: unknown option; did you mean --output?"},
-		{{"--url", "x"}, "--url: unknown option; --help lists them all"},
+		{{"--global", "x"}, "--global: unknown option; --help lists them all"},
+		{{"--api_key", "TOPSECRET", "x"},
+		 "--api_key: refused, for everybody on this machine can read command lines; put the key into "
+		 "DD_API_KEY, or better into a file that only you can read, for --api_key_file"},
+		{{"--otlp-headers=a=TOPSECRET", "x"},
+		 "--otlp_headers: refused, for everybody on this machine can read command lines; put them "
+		 "into "
+		 "OTEL_EXPORTER_OTLP_PROFILES_HEADERS"},
+		{{"-P", "0", "x"}, "--port: '0' is not a port from 1 to 65535"},
+		{{"-P", "65536", "x"}, "--port: '65536' is not a port from 1 to 65535"},
+		{{"--url", "", "x"},
+		 "--url: the value is not a URL of 1 to 2047 printable ASCII characters without spaces"},
+		{{"--url", "http://\xc3\xa9", "x"},
+		 "--url: the value is not a URL of 1 to 2047 printable ASCII characters without spaces"},
+		{{"--spool_age", "8761", "x"}, "--spool_age: '8761' is not a number of hours from 1 to 8760"},
 		{{"--=a", "x"}, "--: unknown option; --help lists them all"},
 		{{"---", "x"}, "---: unknown option; --help lists them all"},
 		{{"-x", "x"}, "-x: unknown option; --help lists them all"},
@@ -625,12 +734,13 @@ test_table_is_complete(void **state)
 		bool has_variable = !is_flag && i != OPTION_KEEP_CAP;
 
 		assert_non_null(row->name);
-		assert_true(strlen(row->name) <= 17); /* the column of --show_config */
+		assert_true(strlen(row->name) <= 23); /* the column of --show_config */
 		assert_null(strchr(row->name, '-'));
 		assert_non_null(row->help);
 		assert_true((is_flag && !is_audit) == !row->placeholder && has_variable == !!row->variable &&
 			    is_flag == !row->accepts);
 		assert_true(is_flag || row->default_text || row->help_default);
+		assert_int_equal(row->kind == OPTION_KIND_SECRET, !!row->instead);
 		for (int j = 0; j < i; j++) {
 			assert_string_not_equal(row->name, option_table[j].name);
 			assert_false(row->letter && row->letter == option_table[j].letter);
@@ -641,7 +751,7 @@ test_table_is_complete(void **state)
 static void
 test_help_names_everything(void **state)
 {
-	static char text[16384];
+	static char text[32768];
 	int fd = memfd_create("help", MFD_CLOEXEC);
 
 	(void)state;
@@ -653,8 +763,8 @@ test_help_names_everything(void **state)
 
 		snprintf(long_name, sizeof(long_name), "--%s", option_table[i].name);
 		assert_non_null(strstr(text, long_name));
-		if (option_table[i].variable)
-			assert_non_null(strstr(text, option_table[i].variable));
+		for (size_t j = 0; option_variable(&option_table[i], j); j++)
+			assert_non_null(strstr(text, option_variable(&option_table[i], j)));
 	}
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
 		assert_true(strcspn(line, "\n") <= 84);
@@ -667,6 +777,8 @@ main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_accepted_on_command_line),
 		cmocka_unit_test(test_accepted_from_environment),
+		cmocka_unit_test(test_order_of_variables),
+		cmocka_unit_test(test_secrets_are_not_shown),
 		cmocka_unit_test(test_command_line_beats_environment),
 		cmocka_unit_test(test_service_from_command),
 		cmocka_unit_test(test_where_the_command_begins),

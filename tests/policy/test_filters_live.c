@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <linux/keyctl.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -67,9 +68,27 @@ static const struct call calls[] = {
 	{ROLE_EXPORTER, SYS_fcntl, {FD_OUTPUT, F_GET_SEALS}, -EINVAL}, /* not a memfd */
 	{ROLE_EXPORTER, SYS_unlinkat, {FD_OUTPUT, POINTER("ddprof-no-such-file"), 0}, -ENOENT},
 
+	{ROLE_UPLOADER, SYS_socket, {AF_INET, SOCK_STREAM, IPPROTO_TCP}, 0},
+	{ROLE_UPLOADER, SYS_socket, {AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0}, 0},
+	{ROLE_UPLOADER, SYS_socket, {AF_PACKET, SOCK_RAW, 0}, DIES},
+	{ROLE_UPLOADER, SYS_socket, {AF_INET, SOCK_RAW, IPPROTO_TCP}, DIES},
+	{ROLE_UPLOADER, SYS_socket, {AF_INET, SOCK_STREAM, IPPROTO_SCTP}, DIES},
+	{ROLE_UPLOADER, SYS_socket, {AF_NETLINK, SOCK_RAW, 0}, -EACCES},
+	{ROLE_UPLOADER, SYS_bind, {NO_FD, 0, 0}, DIES},
+	{ROLE_UPLOADER, SYS_listen, {NO_FD, 1}, DIES},
+	{ROLE_UPLOADER, SYS_execve, {POINTER("/bin/true")}, DIES},
+	{ROLE_UPLOADER, SYS_clone, {SIGCHLD}, DIES},
+	{ROLE_UPLOADER,
+	 SYS_mmap,
+	 {0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0},
+	 -EACCES},
+	{ROLE_UPLOADER, SYS_openat, {AT_FDCWD, POINTER("/etc/hosts"), O_RDONLY | O_CLOEXEC}, 0},
+	{ROLE_UPLOADER, SYS_openat, {AT_FDCWD, POINTER("/dev/null"), O_WRONLY}, DIES},
+	{ROLE_UPLOADER, SYS_openat, {FD_OUTPUT, POINTER("."), O_WRONLY | O_CREAT | O_EXCL, 0600}, -EEXIST},
+
 	{ROLE_SUPERVISOR, SYS_perf_event_open, {0, 0, -1, -1, PERF_FLAG_FD_CLOEXEC}, DIES},
 	{ROLE_SUPERVISOR, SYS_ptrace, {0}, DIES},
-	{ROLE_SUPERVISOR, SYS_socket, {AF_INET, SOCK_STREAM, 0}, DIES},
+	{ROLE_SUPERVISOR, SYS_socket, {AF_PACKET, SOCK_RAW, 0}, DIES},
 	{ROLE_SUPERVISOR, SYS_setuid, {0}, DIES},
 	{ROLE_SUPERVISOR, SYS_openat, {AT_FDCWD, POINTER("/"), O_RDONLY}, 0},
 	{ROLE_SUPERVISOR, SYS_openat, {AT_FDCWD, POINTER("/dev/null"), O_WRONLY}, DIES},

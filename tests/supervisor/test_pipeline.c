@@ -1,4 +1,4 @@
-/* Every profile that was finished is written, in order, or counted as lost, whoever dies on the way. The test
+/* Every profile that was finished is settled, or counted as dropped, whoever dies on the way. The test
  * is both roles: it holds the other ends of their channels. */
 
 #include "worker/supervisor/pipeline.h"
@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <cmocka.h>
 
@@ -113,24 +114,43 @@ symbolised(uint64_t sequence)
 	return pipeline_symbolised(pipeline, &symbolizer, profile_file(sequence, "+"));
 }
 
-static int
-written(uint64_t sequence, int error)
+/* Destination 0 has it, and there is no other. */
+static void
+delivered(uint64_t sequence)
 {
-	struct written_message message = {.sequence = sequence, .error = error};
-
-	snprintf(message.name, sizeof(message.name), "%u.pprof", (unsigned)sequence);
-	return pipeline_written(pipeline, &exporter, &message);
+	assert_true(pipeline_accepted(pipeline, sequence, 0));
+	assert_true(pipeline_settled(pipeline, sequence));
 }
 
 static void
-expect_summary(uint64_t samples, uint64_t profiles, uint64_t failed, int error)
+expect_counts(uint64_t samples, uint64_t finished, uint64_t dropped)
 {
-	const struct summary_message *summary = pipeline_summary(pipeline);
+	struct summary_message summary = {0};
 
-	assert_int_equal(summary->ledger.samples, samples);
-	assert_int_equal(summary->profiles, profiles);
-	assert_int_equal(summary->failed_writes, failed);
-	assert_int_equal(summary->write_error, error);
+	pipeline_summarise(pipeline, &summary);
+	assert_int_equal(summary.ledger.samples, samples);
+	assert_int_equal(summary.profiles, finished);
+	assert_int_equal(summary.dropped, dropped);
+}
+
+static void
+expect_drop(uint64_t sequence)
+{
+	static struct message message;
+
+	assert_int_equal(channel_receive(exporter_end, &message, 0), 0);
+	const struct profile_reference *drop = message_expect(&message, MESSAGE_DROP, sizeof(*drop), 0);
+	assert_non_null(drop);
+	assert_int_equal(drop->sequence, sequence);
+}
+
+static void
+exporter_dies(void)
+{
+	pipeline_role_died(pipeline, ROLE_EXPORTER);
+	close_fd(&exporter.control);
+	close_fd(&exporter_end);
+	connect_role(&exporter, ROLE_EXPORTER, &exporter_end);
 }
 
 static void
@@ -145,22 +165,28 @@ test_one_profile(void **state)
 	expect_profile(symbolizer_end, 1, "");
 	assert_true(symbolizer.deadline_ms > 1000);
 	expect_idle(exporter_end);
+	assert_false(pipeline_is_symbolised(pipeline));
 	advance(1001);
 	expect_idle(symbolizer_end); /* once is enough */
 	assert_int_equal(symbolised(1), 0);
 	assert_int_equal(symbolizer.deadline_ms, 0);
+	assert_true(pipeline_is_symbolised(pipeline));
+	assert_false(pipeline_is_handed_over(pipeline));
 	advance(2000);
 	expect_profile(exporter_end, 1, "+");
 	assert_true(exporter.deadline_ms > 2000);
+	assert_true(pipeline_is_handed_over(pipeline));
+	assert_false(pipeline_is_acknowledged(pipeline, 0));
+	assert_true(pipeline_is_acknowledged(pipeline, 1));
 	assert_false(pipeline_is_empty(pipeline));
-	assert_int_equal(written(1, 0), 0);
-	assert_int_equal(exporter.deadline_ms, 0);
+	advance(2001);
+	expect_idle(exporter_end);
+	delivered(1);
 	assert_true(pipeline_is_empty(pipeline));
-	expect_summary(1, 1, 0, 0);
-	assert_string_equal(pipeline_summary(pipeline)->last_name, "1.pprof");
+	expect_counts(1, 1, 0);
 }
 
-/* Both roles work at once, each on one profile, in the order they were made. */
+/* Both roles work at once, in the order the profiles were made. */
 static void
 test_order(void **state)
 {
@@ -177,13 +203,13 @@ test_order(void **state)
 			expect_profile(symbolizer_end, i + 1, "");
 		expect_idle(exporter_end);
 		expect_idle(symbolizer_end);
-		assert_int_equal(written(i, 0), 0);
+		delivered(i);
 	}
 	assert_true(pipeline_is_empty(pipeline));
-	expect_summary(4, 4, 0, 0);
+	expect_counts(4, 4, 0);
 }
 
-/* The symbolizer is ahead of a slow exporter: what it finished waits its turn. */
+/* The exporter has all that can be sent, whatever is in its way. */
 static void
 test_slow_exporter(void **state)
 {
@@ -194,12 +220,13 @@ test_slow_exporter(void **state)
 		expect_profile(symbolizer_end, i, "");
 		assert_int_equal(symbolised(i), 0);
 	}
-	for (uint64_t i = 1; i <= 3; i++) {
-		advance(0);
+	advance(0);
+	for (uint64_t i = 1; i <= 3; i++)
 		expect_profile(exporter_end, i, "+");
-		expect_idle(exporter_end);
-		assert_int_equal(written(i, 0), 0);
-	}
+	delivered(2); /* another destination's trouble with the first is not its own */
+	delivered(1);
+	delivered(3);
+	assert_true(pipeline_is_empty(pipeline));
 }
 
 static void
@@ -239,11 +266,11 @@ test_symbolizer_dies(void **state)
 	advance(0);
 	expect_profile(symbolizer_end, 2, "");
 	assert_int_equal(symbolised(2), 0);
-	assert_int_equal(written(1, 0), 0);
+	delivered(1);
 	advance(0);
 	expect_profile(exporter_end, 2, "+");
-	assert_int_equal(written(2, 0), 0);
-	expect_summary(2, 2, 0, 0);
+	delivered(2);
+	expect_counts(2, 2, 0);
 }
 
 static void
@@ -257,11 +284,10 @@ test_without_symbolizer(void **state)
 	advance(0);
 	expect_idle(symbolizer_end);
 	expect_profile(exporter_end, 1, "");
-	assert_int_equal(written(1, 0), 0);
-	advance(0);
 	expect_profile(exporter_end, 2, "");
-	assert_int_equal(written(2, 0), 0);
-	expect_summary(2, 2, 0, 0);
+	delivered(1);
+	delivered(2);
+	expect_counts(2, 2, 0);
 }
 
 static void
@@ -275,30 +301,39 @@ hand_to_exporter(uint64_t sequence)
 	expect_profile(exporter_end, sequence, "+");
 }
 
+/* Its successor gets everything that is not settled, oldest first, with what destinations have already. */
 static void
 test_exporter_dies(void **state)
 {
+	static struct message message;
+
 	(void)state;
-	hand_to_exporter(1);
-	pipeline_role_died(pipeline, ROLE_EXPORTER);
-	advance(0);
-	expect_profile(exporter_end, 1, "+"); /* once more */
-	pipeline_role_died(pipeline, ROLE_EXPORTER);
-	advance(0);
-	expect_idle(exporter_end);
-	assert_true(pipeline_is_empty(pipeline));
-	expect_summary(1, 0, 1, EPIPE);
-	hand_to_exporter(2); /* the next one has its own two attempts */
-	pipeline_role_died(pipeline, ROLE_EXPORTER);
-	advance(0);
-	expect_profile(exporter_end, 2, "+");
-	assert_int_equal(written(2, 0), 0);
-	expect_summary(2, 1, 1, EPIPE);
+	for (uint64_t i = 1; i <= 3; i++)
+		hand_to_exporter(i);
+	assert_true(pipeline_accepted(pipeline, 1, 0));
+	assert_true(pipeline_accepted(pipeline, 1, 3));
+	delivered(2);
+	for (int death = 0; death < 20; death++) { /* it is never given up */
+		exporter_dies();
+		assert_false(pipeline_is_handed_over(pipeline));
+		advance(0);
+		assert_int_equal(channel_receive(exporter_end, &message, 0), 0);
+		const struct profile_message *head =
+			message_expect(&message, MESSAGE_PROFILE, sizeof(*head), 1);
+		assert_non_null(head);
+		assert_int_equal(head->sequence, 1);
+		assert_int_equal(head->accepted, 1 | 8);
+		message_discard(&message);
+		expect_profile(exporter_end, 3, "+");
+		expect_idle(exporter_end);
+		assert_true(pipeline_is_acknowledged(pipeline, 2));
+	}
+	expect_counts(3, 3, 0);
 }
 
-/* Dead, but nobody noticed yet: what could not even be sent was not tried. */
+/* Dead, but nobody noticed yet. */
 static void
-test_unsendable_is_no_attempt(void **state)
+test_unsendable(void **state)
 {
 	(void)state;
 	add(1);
@@ -308,35 +343,28 @@ test_unsendable_is_no_attempt(void **state)
 	close_fd(&exporter_end);
 	for (int i = 0; i < 5; i++)
 		advance(0);
-	pipeline_role_died(pipeline, ROLE_EXPORTER);
-	close_fd(&exporter.control);
-	connect_role(&exporter, ROLE_EXPORTER, &exporter_end);
+	exporter_dies();
 	advance(0);
 	expect_profile(exporter_end, 1, "+");
-	pipeline_role_died(pipeline, ROLE_EXPORTER);
-	advance(0);
-	expect_profile(exporter_end, 1, "+"); /* the second attempt */
-	assert_int_equal(written(1, 0), 0);
-	expect_summary(1, 1, 0, 0);
+	delivered(1);
+	expect_counts(1, 1, 0);
 }
 
+/* It lives, and does not read: nobody waits for it, and what it missed comes when it reads. */
 static void
-test_without_exporter(void **state)
+test_stopped_exporter(void **state)
 {
 	(void)state;
-	add(1);
-	add(2);
-	advance(0);
-	expect_profile(symbolizer_end, 1, "");
-	assert_int_equal(symbolised(1), 0);
-	exporter.is_given_up = true;
-	exporter.is_ready = false;
-	advance(0);
-	expect_profile(symbolizer_end, 2, "");
-	assert_int_equal(symbolised(2), 0);
-	advance(0);
-	assert_true(pipeline_is_empty(pipeline)); /* the session can end */
-	expect_summary(2, 0, 2, EPIPE);
+	symbolizer.is_ready = false;
+	symbolizer.is_given_up = true;
+	for (uint64_t round = 0; round < 20; round++) {
+		for (uint64_t i = 1; i <= PIPELINE_MAX; i++) {
+			add(round * PIPELINE_MAX + i);
+			advance(0);
+		}
+	}
+	assert_false(pipeline_is_handed_over(pipeline));
+	expect_counts(20 * PIPELINE_MAX, 20 * PIPELINE_MAX, 19 * PIPELINE_MAX);
 }
 
 /* The unwinder has no part in what is already made: its death changes nothing here. */
@@ -350,28 +378,14 @@ test_unwinder_dies(void **state)
 	expect_profile(symbolizer_end, 2, "");
 	pipeline_role_died(pipeline, ROLE_UNWINDER);
 	advance(0);
-	expect_idle(exporter_end); /* it is still at work on the first */
+	expect_idle(exporter_end);
 	expect_idle(symbolizer_end);
-	assert_int_equal(written(1, 0), 0);
+	delivered(1);
 	assert_int_equal(symbolised(2), 0);
 	advance(0);
 	expect_profile(exporter_end, 2, "+");
-	assert_int_equal(written(2, 0), 0);
-	expect_summary(2, 2, 0, 0);
-}
-
-static void
-test_write_errors(void **state)
-{
-	(void)state;
-	hand_to_exporter(1);
-	assert_int_equal(written(1, ENOSPC), 0);
-	assert_true(pipeline_is_empty(pipeline)); /* the disk will not get emptier by asking again */
-	expect_summary(1, 0, 1, ENOSPC);
-	hand_to_exporter(2);
-	assert_int_equal(written(2, 0), 0);
-	expect_summary(2, 1, 1, ENOSPC);
-	assert_string_equal(pipeline_summary(pipeline)->last_name, "2.pprof");
+	delivered(2);
+	expect_counts(2, 2, 0);
 }
 
 /* Nobody takes them: the oldest go, and are counted; their samples were taken all the same. */
@@ -380,63 +394,128 @@ test_queue_is_bounded(void **state)
 {
 	(void)state;
 	symbolizer.is_ready = exporter.is_ready = false;
-	for (uint64_t i = 1; i <= PIPELINE_MAX + 3; i++)
-		add(i);
+	for (uint64_t i = 1; i <= PIPELINE_MAX + 3; i++) {
+		struct profile_message head = {.sequence = i, .ledger = {.samples = 1}};
+
+		assert_int_equal(pipeline_add(pipeline, &head, profile_file(i, "")), i > PIPELINE_MAX);
+	}
 	assert_int_equal(count_descriptors(), descriptors_before + 4 + PIPELINE_MAX);
-	expect_summary(PIPELINE_MAX + 3, 0, 3, ENOBUFS);
+	expect_counts(PIPELINE_MAX + 3, PIPELINE_MAX + 3, 3);
 	symbolizer.is_ready = true;
 	advance(0);
 	expect_profile(symbolizer_end, 4, "");
 }
 
-/* What is in a role is not dropped: the role's answer would be taken for that of another profile. */
+static int
+large_file(uint64_t bytes)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC);
+
+	assert_int_equal(ftruncate(fd, (off_t)bytes), 0);
+	return fd;
+}
+
+/* By size as well; but one that is too large by itself is better than none. */
 static void
-test_dropping_spares_what_is_in_a_role(void **state)
+test_queue_is_bounded_in_bytes(void **state)
+{
+	const struct profile_message head = {.sequence = 1};
+
+	(void)state;
+	symbolizer.is_ready = false;
+	assert_false(pipeline_add(pipeline, &head, large_file(PIPELINE_MAX_BYTES + 1)));
+	expect_counts(0, 1, 0);
+	assert_true(pipeline_add(pipeline, &head, large_file(PIPELINE_MAX_BYTES - 10)));
+	expect_counts(0, 2, 1);
+	assert_false(pipeline_add(pipeline, &head, large_file(10)));
+	expect_counts(0, 3, 1);
+	assert_true(pipeline_add(pipeline, &head, large_file(1)));
+	expect_counts(0, 4, 2);
+}
+
+/* The symbolizer's answer would be taken for that of another profile; the exporter is told. */
+static void
+test_dropping_what_is_in_a_role(void **state)
 {
 	(void)state;
 	hand_to_exporter(1);
 	add(2);
 	advance(0);
 	expect_profile(symbolizer_end, 2, "");
-	for (uint64_t i = 3; i <= PIPELINE_MAX + 2; i++)
+	for (uint64_t i = 3; i <= PIPELINE_MAX + 3; i++)
 		add(i);
-	expect_summary(PIPELINE_MAX + 2, 0, 2, ENOBUFS);
+	expect_counts(PIPELINE_MAX + 3, PIPELINE_MAX + 3, 3);
 	advance(0);
 	expect_idle(symbolizer_end);
+	expect_drop(1);
 	expect_idle(exporter_end);
 	assert_int_equal(symbolised(2), 0);
-	assert_int_equal(written(1, 0), 0);
+	assert_false(pipeline_accepted(pipeline, 1, 0)); /* too late, and no reason to end it */
+	assert_false(pipeline_settled(pipeline, 1));
 	advance(0);
 	expect_profile(exporter_end, 2, "+"); /* and not the next one under its name */
 	expect_profile(symbolizer_end, 5, "");
-	assert_int_equal(written(2, 0), 0);
-	assert_string_equal(pipeline_summary(pipeline)->last_name, "2.pprof");
+}
+
+/* The target is gone: every exporter hears of it, after what it is to send. */
+static void
+test_hurry(void **state)
+{
+	static struct message message;
+
+	(void)state;
+	hand_to_exporter(1);
+	pipeline_hurry(pipeline, 5000);
+	assert_false(pipeline_is_handed_over(pipeline));
+	for (int life = 0; life < 2; life++) {
+		advance(2000);
+		if (life > 0)
+			expect_profile(exporter_end, 1, "+");
+		assert_int_equal(channel_receive(exporter_end, &message, 0), 0);
+		const struct exporter_finish *finish =
+			message_expect(&message, MESSAGE_FINISH, sizeof(*finish), 0);
+		assert_non_null(finish);
+		assert_int_equal(finish->grace_ms, 3000);
+		advance(2000);
+		expect_idle(exporter_end);
+		assert_true(pipeline_is_handed_over(pipeline));
+		exporter_dies();
+	}
 }
 
 static void
 test_unexpected_answers(void **state)
 {
-	struct written_message message = {.sequence = 1};
-
 	(void)state;
 	assert_int_equal(symbolised(1), -EBADMSG);
-	assert_int_equal(written(1, 0), -EBADMSG);
+	assert_false(pipeline_accepted(pipeline, 1, 0));
 	add(1);
 	assert_int_equal(symbolised(1), -EBADMSG); /* not asked yet */
 	advance(0);
 	expect_profile(symbolizer_end, 1, "");
+	assert_false(pipeline_settled(pipeline, 1)); /* it is in the symbolizer */
 	assert_int_equal(symbolised(1), 0);
 	assert_int_equal(symbolised(1), -EBADMSG); /* twice */
-	assert_int_equal(written(1, 0), -EBADMSG);
+	assert_false(pipeline_accepted(pipeline, 1, 0));
 	advance(0);
 	expect_profile(exporter_end, 1, "+");
-	assert_int_equal(written(2, 0), -EBADMSG); /* another one's */
-	memset(message.name, 'x', sizeof(message.name));
-	assert_int_equal(pipeline_written(pipeline, &exporter, &message), -EBADMSG);
-	expect_summary(1, 0, 0, 0);
-	assert_int_equal(written(1, 0), 0);
-	assert_int_equal(written(1, 0), -EBADMSG); /* twice */
-	expect_summary(1, 1, 0, 0);
+	assert_false(pipeline_settled(pipeline, 2));
+	delivered(1);
+	assert_false(pipeline_settled(pipeline, 1)); /* twice */
+	expect_counts(1, 1, 0);
+}
+
+/* A predecessor put it into the spool and died before it could say so. */
+static void
+test_settled_before_it_is_handed_over(void **state)
+{
+	(void)state;
+	hand_to_exporter(1);
+	exporter_dies();
+	assert_true(pipeline_settled(pipeline, 1));
+	advance(0);
+	expect_idle(exporter_end);
+	assert_true(pipeline_is_empty(pipeline));
 }
 
 static void
@@ -458,11 +537,13 @@ test_summary_adds_up(void **state)
 		head.module[1].name[0] += (char)i;
 		pipeline_add(pipeline, &head, profile_file(i, ""));
 	}
-	assert_string_equal(pipeline_summary(pipeline)->module[0].name, "/same");
-	assert_int_equal(pipeline_summary(pipeline)->module[0].ending[1], 6);
-	assert_string_equal(pipeline_summary(pipeline)->module[3].name, "2of its own");
-	assert_string_equal(pipeline_summary(pipeline)->module[4].name, "");
-	assert_memory_equal(&pipeline_summary(pipeline)->ledger, &sum, sizeof(sum));
+	struct summary_message summary = {0};
+	pipeline_summarise(pipeline, &summary);
+	assert_string_equal(summary.module[0].name, "/same");
+	assert_int_equal(summary.module[0].ending[1], 6);
+	assert_string_equal(summary.module[3].name, "2of its own");
+	assert_string_equal(summary.module[4].name, "");
+	assert_memory_equal(&summary.ledger, &sum, sizeof(sum));
 }
 
 static void
@@ -488,13 +569,15 @@ main(void)
 		PIPELINE_TEST(test_symbolizer_dies),
 		PIPELINE_TEST(test_without_symbolizer),
 		PIPELINE_TEST(test_exporter_dies),
-		PIPELINE_TEST(test_unsendable_is_no_attempt),
-		PIPELINE_TEST(test_without_exporter),
+		PIPELINE_TEST(test_unsendable),
+		PIPELINE_TEST(test_stopped_exporter),
 		PIPELINE_TEST(test_unwinder_dies),
-		PIPELINE_TEST(test_write_errors),
 		PIPELINE_TEST(test_queue_is_bounded),
-		PIPELINE_TEST(test_dropping_spares_what_is_in_a_role),
+		PIPELINE_TEST(test_queue_is_bounded_in_bytes),
+		PIPELINE_TEST(test_dropping_what_is_in_a_role),
+		PIPELINE_TEST(test_hurry),
 		PIPELINE_TEST(test_unexpected_answers),
+		PIPELINE_TEST(test_settled_before_it_is_handed_over),
 		PIPELINE_TEST(test_summary_adds_up),
 		PIPELINE_TEST(test_free_closes),
 	};

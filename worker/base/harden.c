@@ -4,7 +4,6 @@
 
 #include "ipc/protocol.h"
 #include "policy/capabilities.h"
-#include "worker/base/landlock.h"
 
 #include <errno.h>
 #include <linux/keyctl.h>
@@ -116,13 +115,13 @@ harden_role_start(void)
  * allows it to open files for reading only.
  * RLIMIT_FSIZE stays: it counts writes to a memfd too, and profiles are made there. */
 static int
-confine_role(enum role role)
+confine_role(const struct landlock_exceptions *exceptions)
 {
 	struct rlimit none = {0};
 
 	if (setrlimit(RLIMIT_NPROC, &none) < 0)
 		return -errno;
-	int abi = landlock_confine(role == ROLE_EXPORTER ? FD_OUTPUT : -1);
+	int abi = landlock_confine(exceptions);
 	if (abi < 0)
 		return abi;
 	got.landlock_abi = abi;
@@ -131,9 +130,9 @@ confine_role(enum role role)
 }
 
 int
-harden_confine(enum role role)
+harden_confine(enum role role, const struct landlock_exceptions *exceptions)
 {
-	int result = role == ROLE_SUPERVISOR ? 0 : confine_role(role);
+	int result = role == ROLE_SUPERVISOR ? 0 : confine_role(exceptions);
 
 	return result < 0 ? result : filter_install(role);
 }

@@ -15,6 +15,7 @@
  * It is the process's own word: an auditor believes it as long as the process is not taken over. */
 
 #include "policy/filter.h"
+#include "worker/base/landlock.h"
 
 #include <stdbool.h>
 
@@ -31,9 +32,10 @@ void harden_leave_keyring(void);
 /* Signals as a fresh process has them (the opener blocked all), and death together with the supervisor. */
 int harden_role_start(void);
 
-/* The role's sandbox: limits, Landlock and, last, its filter, after which nothing can be opened that the
- * table does not list. 0 or -errno. */
-int harden_confine(enum role role);
+/* The role's sandbox: limits, Landlock with these exceptions (NULL: none; the supervisor is in no Landlock
+ * domain) and, last, its filter, after which nothing can be opened that the table does not list. 0 or -errno.
+ */
+int harden_confine(enum role role, const struct landlock_exceptions *exceptions);
 
 /* What holds now, for argv[2] of a process that inherits it. */
 const char *harden_report(void);

@@ -5,16 +5,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
-#include <stddef.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define BIT(number) (1ull << (number))
+#define DNS_PORT 53
 
 enum {
 	CREATE_RULESET_VERSION = 1 << 0, /* LANDLOCK_CREATE_RULESET_VERSION */
 	RULE_PATH_BENEATH = 1,           /* LANDLOCK_RULE_PATH_BENEATH */
+	RULE_NET_PORT = 2,               /* LANDLOCK_RULE_NET_PORT */
 };
 
 /* LANDLOCK_ACCESS_FS_* */
@@ -78,7 +78,7 @@ uint64_t
 landlock_writer_rights_at(int abi)
 {
 	return landlock_rights_at(abi).fs &
-	       (FS_WRITE_FILE | FS_READ_FILE | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE);
+	       (FS_WRITE_FILE | FS_READ_FILE | FS_READ_DIR | FS_REMOVE_FILE | FS_MAKE_REG | FS_TRUNCATE);
 }
 
 /* 0 without Landlock: not built (ENOSYS), not enabled at boot (EOPNOTSUPP), or a container's filter that
@@ -104,20 +104,72 @@ allow_below(int ruleset, int folder, uint64_t rights)
 	return syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0) < 0 ? -errno : 0;
 }
 
+/* A right that the ruleset does not handle would be EINVAL, and none at all ENOMSG: then nothing is denied.
+ */
 static int
-allow_reading(int ruleset)
+allow_path(int ruleset, const char *path, uint64_t rights)
 {
-	int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-
-	if (root < 0)
-		return -errno;
-	int result = allow_below(ruleset, root, FS_READ_FILE | FS_READ_DIR);
-	close(root);
+	if (rights == 0)
+		return 0;
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
+	int result = allow_below(ruleset, fd, rights);
+	close(fd);
 	return result;
 }
 
 static int
-confine(int folder, bool may_read)
+allow_paths(int ruleset, const char *const *paths, uint64_t rights)
+{
+	int result = 0;
+
+	for (; result == 0 && paths && *paths; paths++)
+		result = allow_path(ruleset, *paths, rights);
+	return result;
+}
+
+static int
+allow_port(int ruleset, uint16_t port, uint64_t rights)
+{
+	struct {
+		uint64_t allowed_access, port;
+	} rule = {rights, port};
+
+	if (rights == 0)
+		return 0;
+	return syscall(SYS_landlock_add_rule, ruleset, RULE_NET_PORT, &rule, 0) < 0 ? -errno : 0;
+}
+
+/* A socket that sends without an address of its own is given a free port, which counts as a bind to port 0.
+ */
+static int
+allow_dns(int ruleset, uint64_t net)
+{
+	int result = allow_port(ruleset, DNS_PORT, net & (NET_CONNECT_TCP | NET_CONNECT_SEND_UDP));
+
+	return result < 0 ? result : allow_port(ruleset, 0, net & NET_BIND_UDP);
+}
+
+static int
+allow(int ruleset, int abi, const struct landlock_exceptions *exceptions)
+{
+	struct landlock_rights denied = landlock_rights_at(abi);
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < exceptions->folder_count; i++)
+		result = allow_below(ruleset, exceptions->folders[i], landlock_writer_rights_at(abi));
+	if (result == 0)
+		result = allow_paths(ruleset, exceptions->files, denied.fs & FS_READ_FILE);
+	if (result == 0)
+		result = allow_paths(ruleset, exceptions->unix_sockets, denied.fs & FS_RESOLVE_UNIX);
+	for (size_t i = 0; result == 0 && i < exceptions->port_count; i++)
+		result = allow_port(ruleset, exceptions->ports[i], denied.net & NET_CONNECT_TCP);
+	return result == 0 && exceptions->has_dns ? allow_dns(ruleset, denied.net) : result;
+}
+
+static int
+confine(const struct landlock_exceptions *exceptions, bool may_read)
 {
 	int abi = abi_of_kernel();
 
@@ -128,9 +180,9 @@ confine(int folder, bool may_read)
 	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &denied, sizeof(denied), 0);
 	if (ruleset < 0)
 		return -errno;
-	int result = folder < 0 ? 0 : allow_below(ruleset, folder, landlock_writer_rights_at(abi));
+	int result = exceptions ? allow(ruleset, abi, exceptions) : 0;
 	if (result == 0 && may_read)
-		result = allow_reading(ruleset);
+		result = allow_path(ruleset, "/", FS_READ_FILE | FS_READ_DIR);
 	if (result == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		result = -errno;
 	close(ruleset);
@@ -138,13 +190,16 @@ confine(int folder, bool may_read)
 }
 
 int
-landlock_confine(int folder)
+landlock_confine(const struct landlock_exceptions *exceptions)
 {
-	return confine(folder, /* may_read= */ false);
+	return confine(exceptions, /* may_read= */ false);
 }
 
 int
 landlock_confine_to_reading(int folder)
 {
-	return confine(folder, /* may_read= */ true);
+	const struct landlock_exceptions exceptions = {.folders = &folder,
+						       .folder_count = folder < 0 ? 0 : 1};
+
+	return confine(&exceptions, /* may_read= */ true);
 }

@@ -51,8 +51,8 @@ create_temporary(int folder, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-static int
-write_and_rename(int folder, const char *name, const uint8_t *bytes, size_t size)
+int
+export_file_write(int folder, const char *name, const uint8_t *bytes, size_t size)
 {
 	char temporary[300];
 
@@ -78,7 +78,7 @@ export_file(int folder, const char *name, int profile, uint64_t *ret_bytes)
 	if (result == 0)
 		result = compress_gzip(plain, plain_size, &packed, &packed_size);
 	if (result == 0)
-		result = write_and_rename(folder, name, packed, packed_size);
+		result = export_file_write(folder, name, packed, packed_size);
 	free(plain);
 	free(packed);
 	if (result == 0)

@@ -1,7 +1,11 @@
 #pragma once
 /* Writes one finished profile as a gzip file that appears whole or not at all. */
 
+#include <stddef.h>
 #include <stdint.h>
+
+/* Writes bytes under a temporary name and renames. 0, or -errno with nothing left behind. */
+int export_file_write(int folder, const char *name, const uint8_t *bytes, size_t size);
 
 /* `profile` is a descriptor of the pprof message, `folder` of the output folder (both borrowed). 0 and the
  * compressed size, or -errno with nothing left behind. */

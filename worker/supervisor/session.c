@@ -18,14 +18,14 @@
 
 #define HANDOVER_TIMEOUT_MS 10000
 #define RESERVED_FILES \
-	64 /* channels, profiles in the pipeline, what a message may bring, the broker's views */
+	(PIPELINE_MAX + 56) /* channels, profiles in the pipeline, what a message may bring, the broker's views */
 
 static bool
 is_terminated_config(const struct worker_config *config)
 {
 	return IS_TERMINATED(config->service) && IS_TERMINATED(config->environment) &&
 	       IS_TERMINATED(config->version) && IS_TERMINATED(config->tags) &&
-	       IS_TERMINATED(config->output) && config->upload_period_s > 0 && config->period_ns > 0;
+	       IS_TERMINATED(config->output) && IS_TERMINATED(config->spool) && config->upload_period_s > 0 && config->period_ns > 0;
 }
 
 static int
@@ -47,9 +47,12 @@ receive_setup(struct session *session)
 	static struct message message;
 	int *slots[LAUNCH_FD_COUNT] = {
 		[LAUNCH_FD_CONFIG] = &session->config_fd,
-		[LAUNCH_FD_OUTPUT] = &session->output,
+		[LAUNCH_FD_OUTPUT] = &session->folders[0],
 		[LAUNCH_FD_LOG] = &session->log.fd,
 		[LAUNCH_FD_WAIT] = &session->wait,
+		[LAUNCH_FD_DELIVERY] = &session->delivery_fd,
+		[LAUNCH_FD_SPOOL] = &session->folders[FD_SPOOL - FD_OUTPUT],
+		[LAUNCH_FD_PREFIX] = &session->folders[FD_PREFIX - FD_OUTPUT],
 	};
 	int result = channel_receive(FD_HANDOVER, &message, HANDOVER_TIMEOUT_MS);
 
@@ -65,7 +68,7 @@ receive_setup(struct session *session)
 	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
 		if (request->present & 1u << i)
 			*slots[i] = message_take_fd(&message, next++);
-	return session->config_fd < 0 || session->output < 0 ? -EBADMSG : read_config(session);
+	return session->config_fd < 0 || session->delivery_fd < 0 ? -EBADMSG : read_config(session);
 }
 
 /* PERF_EVENT_IOC_ID answers only on a perf descriptor; anything else is ENOTTY. */
@@ -164,7 +167,9 @@ int
 session_receive(struct session *session, int *ret_error)
 {
 	session->launch = FD_LAUNCH;
-	session->wait = session->output = session->config_fd = session->log.fd = session->journal = -1;
+	session->wait = session->config_fd = session->delivery_fd = session->log.fd = session->journal = -1;
+	for (size_t i = 0; i < ROLE_FOLDERS; i++)
+		session->folders[i] = -1;
 	int result = receive_setup(session);
 	if (result == 0)
 		result = ring_set_receive(FD_HANDOVER, &session->ring_set, HANDOVER_TIMEOUT_MS);

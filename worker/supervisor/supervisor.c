@@ -103,15 +103,26 @@ send_start(struct session *session)
 }
 
 static int
+send_exporter_start(struct session *session)
+{
+	const int fds[] = {session->config_fd, session->delivery_fd};
+	struct exporter_start start = {0};
+
+	memcpy(start.container_id, session->container_id, sizeof(start.container_id));
+	memcpy(start.left_out, session->left_out, sizeof(start.left_out));
+	return channel_send(session->exporter.control, MESSAGE_START, &start, sizeof(start), fds, 2);
+}
+
+static int
 start_role(struct session *session, struct role_process *role)
 {
-	int result = role_process_start(role, session->output);
+	int result = role_process_start(role, session->folders, now_ms());
 
 	if (result < 0)
 		return result;
 	role->deadline_ms = now_ms() + READY_TIMEOUT_MS;
 	if (role->role == ROLE_EXPORTER)
-		return channel_send(role->control, MESSAGE_START, NULL, 0, &session->config_fd, 1);
+		return send_exporter_start(session);
 	return role->role == ROLE_UNWINDER ? send_start(session) : 0;
 }
 
@@ -136,11 +147,19 @@ start_due_roles(struct session *session)
 	}
 }
 
+static int64_t
+grace_ms(const struct session *session)
+{
+	return (int64_t)session->config.export_grace_s * 1000;
+}
+
 static void
 begin_delivery(struct session *session)
 {
 	session->phase = PHASE_DELIVERING;
-	session->deadline_ms = now_ms() + DELIVER_TIMEOUT_MS;
+	session->deadline_ms = now_ms() + DELIVER_TIMEOUT_MS + grace_ms(session);
+	session->exporter.deaths = 0; /* no time to wait its turn */
+	session->exporter.next_start_ms = 0;
 }
 
 /* Something is about to be exported: who handles it starts now, unless it died and is waiting its turn. */
@@ -187,14 +206,58 @@ describe_end(int status, char *ret, size_t capacity)
 		snprintf(ret, capacity, "exit status %d", WEXITSTATUS(status));
 }
 
+/* Whoever dies of one profile twice would die of it for ever. */
+static void
+blame_profile(struct session *session)
+{
+	uint64_t profile = session->working_on;
+
+	session->working_on = 0;
+	if (profile == 0)
+		return;
+	if (profile != session->suspect) {
+		session->suspect = profile;
+		return;
+	}
+	session->left_out[session->left_out_count++ % LEFT_OUT_MAX] = profile;
+	log_line(&session->log, LOG_LEVEL_ERROR,
+		 "the exporter ended twice while it handled the same profile: that one is left out");
+}
+
+/* It may have nothing to do with us (a full machine) and last: it is told twice, tried for ever. */
+static void
+exporter_died(struct session *session, const char *how)
+{
+	struct role_process *exporter = &session->exporter;
+
+	blame_profile(session);
+	if (exporter->deaths == 1)
+		log_line(&session->log, LOG_LEVEL_WARN, "the exporter ended (%s); starting it again", how);
+	else if (exporter->deaths == ROLE_MAX_DEATHS)
+		log_line(&session->log, LOG_LEVEL_ERROR,
+			 "the exporter keeps ending (%s); it is started again every 30 s at most, finished "
+			 "profiles wait",
+			 how);
+}
+
 static void
 role_died(struct session *session, struct role_process *role, int status)
 {
 	char how[160];
 
 	describe_end(status, how, sizeof(how));
-	role_process_buried(role, now_ms());
 	pipeline_role_died(session->pipeline, role->role);
+	if (role->role == ROLE_EXPORTER)
+		session->deliveries.status.taken = 0;
+	if (role->role == ROLE_EXPORTER && role->is_ready && status == 0) {
+		role_process_left(role, now_ms());
+		return;
+	}
+	role_process_buried(role, now_ms());
+	if (role->role == ROLE_EXPORTER) {
+		exporter_died(session, how);
+		return;
+	}
 	log_line(&session->log, LOG_LEVEL_WARN, "the %s ended (%s); %s", role_process_name(role), how,
 		 role->is_given_up ? "going on without it" : "starting it again");
 	if (role->role != ROLE_UNWINDER)
@@ -321,7 +384,9 @@ take_profile(struct session *session, struct role_process *role, struct message 
 	session->kernel_lost = head->kernel_lost;
 	completed = *head;
 	completed.inlined_functions = session->config.inlined_functions;
-	pipeline_add(session->pipeline, &completed, take_fd(&profile));
+	completed.accepted = 0;
+	if (pipeline_add(session->pipeline, &completed, take_fd(&profile)))
+		deliveries_dropped(&session->deliveries, &session->log);
 	if (head->is_last)
 		begin_delivery(session);
 	return true;
@@ -373,12 +438,81 @@ take_symbolised(struct session *session, struct role_process *role, struct messa
 	       pipeline_symbolised(session->pipeline, role, take_fd(&profile)) == 0;
 }
 
-static bool
-take_written(struct session *session, struct role_process *role, struct message *message)
-{
-	const struct written_message *written = message_expect(message, MESSAGE_WRITTEN, sizeof(*written), 0);
+/* ---- what the exporter says ---- */
 
-	return written && pipeline_written(session->pipeline, role, written) == 0;
+static bool
+take_accepted(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct accepted_message *accepted =
+		message_expect(message, MESSAGE_ACCEPTED, sizeof(*accepted), 0);
+
+	(void)role;
+	if (!accepted || !deliveries_accepted(&session->deliveries, accepted))
+		return false;
+	if (accepted->is_own)
+		(void)pipeline_accepted(session->pipeline, accepted->sequence, accepted->destination);
+	return true;
+}
+
+static bool
+take_settled(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct profile_reference *settled =
+		message_expect(message, MESSAGE_SETTLED, sizeof(*settled), 0);
+
+	(void)role;
+	if (settled)
+		(void)pipeline_settled(session->pipeline, settled->sequence);
+	return settled != NULL;
+}
+
+static bool
+take_destination(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct destination_message *destination =
+		message_expect(message, MESSAGE_DESTINATION, sizeof(*destination), 0);
+
+	(void)role;
+	return destination && deliveries_destination(&session->deliveries, &session->log,
+						     session->config.spool, destination, now_ms());
+}
+
+static bool
+take_spool(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct spool_message *spool = message_expect(message, MESSAGE_SPOOL, sizeof(*spool), 0);
+
+	(void)role;
+	return spool &&
+	       deliveries_spool(&session->deliveries, &session->log, session->config.spool, spool);
+}
+
+static bool
+take_working(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct working_message *working = message_expect(message, MESSAGE_WORKING, sizeof(*working), 0);
+
+	if (!working)
+		return false;
+	session->working_on = working->profile;
+	if (working->profile && role->deadline_ms == 0)
+		role->deadline_ms = now_ms() + EXPORTER_TIMEOUT_MS;
+	else if (!working->profile && pipeline_is_acknowledged(session->pipeline, session->deliveries.status.taken))
+		role->deadline_ms = 0;
+	return true;
+}
+
+static bool
+take_status(struct session *session, struct role_process *role, struct message *message)
+{
+	const struct status_message *status = message_expect(message, MESSAGE_STATUS, sizeof(*status), 0);
+
+	if (!status)
+		return false;
+	session->deliveries.status = *status;
+	if (pipeline_is_acknowledged(session->pipeline, status->taken))
+		role->deadline_ms = 0;
+	return true;
 }
 
 /* All that a role may say. Anything else, or not in its layout, and the role is ended. */
@@ -390,7 +524,10 @@ static const struct {
 	{ROLE_UNWINDER, MESSAGE_READY, take_ready},     {ROLE_UNWINDER, MESSAGE_PROFILE, take_profile},
 	{ROLE_UNWINDER, MESSAGE_JOURNAL, take_journal}, {ROLE_UNWINDER, MESSAGE_LEVEL, take_level},
 	{ROLE_SYMBOLIZER, MESSAGE_READY, take_ready},   {ROLE_SYMBOLIZER, MESSAGE_PROFILE, take_symbolised},
-	{ROLE_EXPORTER, MESSAGE_READY, take_ready},     {ROLE_EXPORTER, MESSAGE_WRITTEN, take_written},
+	{ROLE_EXPORTER, MESSAGE_READY, take_ready},     {ROLE_EXPORTER, MESSAGE_ACCEPTED, take_accepted},
+	{ROLE_EXPORTER, MESSAGE_SETTLED, take_settled}, {ROLE_EXPORTER, MESSAGE_DESTINATION, take_destination},
+	{ROLE_EXPORTER, MESSAGE_SPOOL, take_spool},     {ROLE_EXPORTER, MESSAGE_WORKING, take_working},
+	{ROLE_EXPORTER, MESSAGE_STATUS, take_status},
 };
 
 static void
@@ -479,15 +616,17 @@ have_events_ended(struct session *session)
 static void
 send_summary(struct session *session)
 {
-	struct summary_message summary = *pipeline_summary(session->pipeline);
+	static struct summary_message summary;
 
-	summary.unwinder_stopped = session->unwinder_stopped;
+	summary = (struct summary_message){.unwinder_stopped = session->unwinder_stopped};
+	pipeline_summarise(session->pipeline, &summary);
+	deliveries_summarise(&session->deliveries, session->config.spool, &summary);
 	if (session->wait >= 0 &&
 	    channel_send(session->wait, MESSAGE_SUMMARY, &summary, sizeof(summary), NULL, 0) == 0) {
 		close_fd(&session->wait);
 		return;
 	}
-	summary_log(&session->log, &summary, session->config.output);
+	summary_log(&session->log, &summary, session->config.output, session->config.spool);
 }
 
 /* The waiting parent's own target ended. What it left running is profiled on, but nobody waits for that. */
@@ -548,6 +687,54 @@ request_export(struct session *session)
 		session->unwinder.deadline_ms = now + FINISH_TIMEOUT_MS;
 }
 
+static void
+end_session(struct session *session)
+{
+	send_summary(session);
+	session->phase = PHASE_OVER;
+}
+
+/* The exporter knows of everything, and has tried everything once. */
+static bool
+is_everything_tried(const struct session *session)
+{
+	return session->exporter.is_ready && pipeline_is_handed_over(session->pipeline) &&
+	       pipeline_is_acknowledged(session->pipeline, session->deliveries.status.taken);
+}
+
+/* The grace begins when the last profile is as it is to be sent. It ends early when all is delivered, or what
+ * is not has no hope; files are written however long it takes. */
+static void
+advance_delivery(struct session *session)
+{
+	if (session->phase != PHASE_DELIVERING)
+		return;
+	if (session->grace_ends_ms == 0 && pipeline_is_symbolised(session->pipeline)) {
+		session->grace_ends_ms = now_ms() + grace_ms(session);
+		pipeline_hurry(session->pipeline, session->grace_ends_ms);
+	}
+	if (session->grace_ends_ms == 0)
+		return;
+	bool is_time_up = now_ms() >= session->grace_ends_ms || !session->deliveries.status.has_hope;
+	if ((is_everything_tried(session) && is_time_up) || session->exporter.deaths >= ROLE_MAX_DEATHS)
+		end_session(session);
+}
+
+/* A waiting parent whose target left others running hears of the profile that has its target's end. */
+static void
+advance_waiting_parent(struct session *session)
+{
+	if (!session->parent_waits_for_export || session->next_sequence <= session->awaited_sequence)
+		return;
+	if (session->awaited_until_ms == 0 && pipeline_is_handed_over(session->pipeline))
+		session->awaited_until_ms = now_ms() + grace_ms(session);
+	bool is_time_up = session->awaited_until_ms && now_ms() >= session->awaited_until_ms;
+	if (!pipeline_is_empty(session->pipeline) && !is_time_up)
+		return;
+	session->parent_waits_for_export = false;
+	send_summary(session);
+}
+
 /* Time is up for a phase that waits for a role: go on with what there is. */
 static void
 enforce_deadline(struct session *session)
@@ -556,8 +743,7 @@ enforce_deadline(struct session *session)
 	    now_ms() < session->deadline_ms)
 		return;
 	if (session->phase == PHASE_DELIVERING) {
-		log_line(&session->log, LOG_LEVEL_ERROR, "the last profile could not be written in time");
-		session->phase = PHASE_OVER;
+		end_session(session);
 		return;
 	}
 	session->unwinder_stopped = true;
@@ -583,6 +769,10 @@ time_until_next(const struct session *session)
 		next = earliest(next, session->next_export_ms);
 	if (session->phase >= PHASE_FINISHING)
 		next = earliest(next, session->deadline_ms);
+	if (session->grace_ends_ms > now)
+		next = earliest(next, session->grace_ends_ms);
+	if (session->awaited_until_ms > now)
+		next = earliest(next, session->awaited_until_ms);
 	for (size_t i = 0; i < 3; i++) {
 		next = earliest(next, roles[i]->deadline_ms);
 		if (roles[i]->pid == 0 && !roles[i]->is_given_up)
@@ -599,17 +789,10 @@ advance(struct session *session)
 	if (session->phase == PHASE_RUNNING && session->launch < 0 && have_events_ended(session))
 		begin_finish(session);
 	request_export(session);
+	advance_delivery(session);
 	pipeline_advance(session->pipeline, &session->symbolizer, &session->exporter, now_ms());
 	enforce_deadline(session);
-	if (session->parent_waits_for_export && session->next_sequence > session->awaited_sequence &&
-	    pipeline_is_empty(session->pipeline)) {
-		session->parent_waits_for_export = false;
-		send_summary(session);
-	}
-	if (session->phase == PHASE_DELIVERING && pipeline_is_empty(session->pipeline)) {
-		send_summary(session);
-		session->phase = PHASE_OVER;
-	}
+	advance_waiting_parent(session);
 }
 
 static void
@@ -678,11 +861,11 @@ init_roles(struct session *session)
 static int
 start(struct session *session, int *ret_error)
 {
-	*ret_error = -harden_confine(ROLE_SUPERVISOR);
+	*ret_error = -harden_confine(ROLE_SUPERVISOR, NULL);
 	if (*ret_error)
 		return FAILURE_SANDBOX;
 	init_roles(session);
-	*ret_error = -role_process_start(&session->unwinder, /* given= */ -1);
+	*ret_error = -role_process_start(&session->unwinder, /* folders= */ NULL, now_ms());
 	if (*ret_error)
 		return FAILURE_SETUP;
 

@@ -123,7 +123,7 @@ main(int argc, char **argv)
 	if (result == 0)
 		result = harden_role_start();
 	if (result == 0)
-		result = harden_confine(ROLE_SYMBOLIZER);
+		result = harden_confine(ROLE_SYMBOLIZER, NULL);
 	if (result == 0)
 		result = channel_send(FD_CONTROL, MESSAGE_READY, NULL, 0, NULL, 0);
 	return result < 0 || serve() < 0 ? 1 : 0;
