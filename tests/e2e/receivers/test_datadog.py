@@ -43,6 +43,7 @@ class Uploads(unittest.TestCase):
         requests = self.agent.requests()
         uploads = [wire.read(request, wire.dataclasses.replace(wanted, sequence=number)) for number, request in enumerate(requests)]
         self.assertEqual(len(uploads), len(session.profile_paths()), session.stderr)
+        self.assertTrue(uploads, "no profile at all")
         for upload, file in zip(uploads, session.profiles()):
             self.compare(upload, file)
         return session, uploads

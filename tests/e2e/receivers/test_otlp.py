@@ -36,6 +36,7 @@ class Otlp(unittest.TestCase):
         self.assertEqual(session.status, 0, session.stderr)
         got = self.receiver.got()[before:]
         self.assertEqual([one["problems"] for one in got], [[] for _ in session.profile_paths()], session.stderr)
+        self.assertTrue(got, "no profile at all")
         for one, file in zip(got, session.profiles()):
             same_profile.check_otlp(self, one["content"], file)
         return session, got
