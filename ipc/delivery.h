@@ -41,12 +41,14 @@ struct delivery_config {
 	struct delivery_destination destination[DESTINATIONS_MAX];
 
 	char runtime_id[40];              /* UUID version 4 of this launch, lower-case */
-	char hostname[DELIVERY_TEXT];     /* DD_HOSTNAME; "" when not given */
+	char hostname[DELIVERY_TEXT];     /* DD_HOSTNAME, else what the kernel calls the host */
 	char entity_id[DELIVERY_TEXT];    /* "ci-<id>", "in-<inode>" or "" */
 	char external_env[DELIVERY_TEXT]; /* DD_EXTERNAL_ENV or "" */
 	char resource_attributes[4096];   /* OTEL_RESOURCE_ATTRIBUTES, checked, as given */
 	char proxy_http[DESTINATION_URL_MAX], proxy_https[DESTINATION_URL_MAX], no_proxy[DESTINATION_URL_MAX];
 	char statsd_socket[UNIX_SOCKET_PATH_MAX]; /* --internal_stats; "": none */
+
+	uint32_t cpus_configured, cpus_online;
 
 	uint64_t spool_max_bytes; /* with FD_SPOOL */
 	uint64_t spool_max_age_s;

@@ -198,8 +198,8 @@ struct profile_message {
 	struct module_endings module[ENDING_MODULES]; /* most lost stacks first */
 };
 
-/* DROP: the supervisor keeps that profile no longer; SETTLED: nor need it, all destinations have it, or it is in
- * the spool. */
+/* DROP: the supervisor keeps that profile no longer; SETTLED: nor need it, all destinations have it, or it is
+ * in the spool. */
 struct profile_reference {
 	uint64_t sequence;
 };
@@ -308,7 +308,7 @@ struct opened {
 /* SUMMARY: what the closing line says. */
 #define SUMMARY_DESTINATIONS 8 /* DESTINATIONS_MAX of ipc/delivery.h */
 struct summary_destination {
-	uint32_t kind;               /* enum destination_kind */
+	uint32_t kind; /* enum destination_kind */
 	uint32_t padding;
 	uint64_t delivered, earlier; /* profiles of this session, of earlier ones */
 	char name[DESTINATION_NAME_MAX];

@@ -43,8 +43,7 @@ struct closing {
 	enum log_level level;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-add(struct closing *closing, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) add(struct closing *closing, const char *format, ...)
 {
 	size_t left = sizeof(closing->text) - closing->used;
 	va_list arguments;
@@ -92,9 +91,8 @@ static void
 add_missing(struct closing *closing, const struct summary_destination *destination,
 	    const struct summary_message *summary, const char *spool)
 {
-	uint64_t missing = summary->profiles > destination->delivered
-				   ? summary->profiles - destination->delivered
-				   : 0;
+	uint64_t missing =
+		summary->profiles > destination->delivered ? summary->profiles - destination->delivered : 0;
 	uint64_t kept = missing < summary->spooled ? missing : summary->spooled;
 	const char *why = destination->problem[0] ? destination->problem : "there was no time";
 
@@ -171,7 +169,8 @@ summary_log(const struct log *log, const struct summary_message *summary, const 
 		add_delivered(&closing, destination);
 		add_missing(&closing, destination, summary, spool);
 	}
-	if (closing.used == counts && summary->profiles == 0) {
+	if (closing.used == counts && (summary->profiles == 0 || summary->destinations == 0)) {
+		/* without destinations there never was an exporter, and why not was said */
 		add(&closing, "; no profile was written");
 		closing.level = LOG_LEVEL_ERROR;
 	}

@@ -1,6 +1,6 @@
 #pragma once
-/* The closing lines, the same whether the launcher (--wait) or the worker says it. `output` and `spool` are the
- * folders as the caller named them; "" without. */
+/* The closing lines, the same whether the launcher (--wait) or the worker says it. `output` and `spool` are
+ * the folders as the caller named them; "" without. */
 
 #include "ipc/log.h"
 #include "ipc/protocol.h"

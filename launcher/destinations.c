@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/utsname.h>
+#include <unistd.h>
 
 #define SITE_DEFAULT "datadoghq.com"
 #define OTLP_ENDPOINT_DEFAULT "http://localhost:4318"
@@ -314,14 +316,17 @@ choose_datadog(const struct choosing *c)
 	return c->wanted->url[0] ? choose_agent_url(c, to) : choose_agent_host(c, to);
 }
 
-/* Headers of the agent's requests. */
+/* What requests say of where the profile was made. */
 static int
 describe_host(const struct choosing *c)
 {
 	for (const char *at = c->wanted->external_env; *at; at++)
 		if ((unsigned char)*at > '~')
 			return fail(c, OPTION_EXTERNAL_ENV, "is sent in a header, which takes ASCII only");
-	(void)PUT(c->choice->config.hostname, c->wanted->hostname);
+	struct utsname kernel;
+	bool has_own_name = c->wanted->hostname[0] || uname(&kernel) < 0;
+
+	(void)PUT(c->choice->config.hostname, has_own_name ? c->wanted->hostname : kernel.nodename);
 	(void)PUT(c->choice->config.external_env, c->wanted->external_env);
 	return 0;
 }
@@ -653,6 +658,8 @@ copy_shared(const struct choosing *c)
 	c->choice->spool = c->wanted->spool;
 	config->spool_max_bytes = (uint64_t)c->wanted->spool_size_mib << 20;
 	config->spool_max_age_s = (uint64_t)c->wanted->spool_age_h * 3600;
+	config->cpus_configured = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+	config->cpus_online = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	(void)PUT(config->proxy_http, c->wanted->http_proxy);
 	(void)PUT(config->proxy_https, c->wanted->https_proxy);
 	(void)PUT(config->no_proxy, c->wanted->no_proxy);

@@ -138,7 +138,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 	[OPTION_HOSTNAME] = {
 		.name = "hostname", .variable = "DD_HOSTNAME",
 		.placeholder = "NAME",
-		.help_default = "none: an agent knows its own",
+		.help_default = "the kernel's",
 		.help = "Host name that profiles carry.",
 		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.hostname), .min = 1, .max = OPTION_HOST_MAX,

@@ -12,6 +12,7 @@
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -106,11 +107,8 @@ static const struct syscall_rule exporter[] = {
 	/* spool: profiles that wait for a destination, of this run or an earlier one */
 	{"openat", VERDICT_ALLOW, "a new file below the spool folder",
 	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE | NEW_FILE, O_WRONLY | NEW_FILE)},
-	{"openat", VERDICT_ALLOW, "a new file below the spool folder, to write and send",
-	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE | NEW_FILE, O_RDWR | NEW_FILE)},
-	{"openat", VERDICT_ALLOW, "what waits in the spool", IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDONLY)},
-	{"openat", VERDICT_ALLOW, "what waits in the spool, to lock or amend; never emptied by opening",
-	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDWR)},
+	{"openat", VERDICT_ALLOW, "what waits in the spool, to send it and to lock it",
+	 IN_FOLDER(FD_SPOOL, 2, OPEN_TO_WRITE, O_RDONLY)},
 	{"renameat", VERDICT_ALLOW, "a profile appears whole in the spool", WITHIN_FOLDER(FD_SPOOL)},
 	{"renameat2", VERDICT_ALLOW, "a profile appears whole in the spool (arm64)", WITHIN_FOLDER(FD_SPOOL)},
 	{"unlinkat", VERDICT_ALLOW, "what was delivered leaves the spool",
@@ -118,9 +116,7 @@ static const struct syscall_rule exporter[] = {
 	{"getdents64", VERDICT_ALLOW, "what waits in the spool"},
 	{"flock", VERDICT_ALLOW, "one exporter at a time empties a spool"},
 	{"fsync", VERDICT_ALLOW, "a profile in the spool survives the host"},
-	{"fdatasync", VERDICT_ALLOW, "a profile in the spool survives the host"},
-	{"fstatfs", VERDICT_ALLOW, "room for the spool"},
-	{"ftruncate", VERDICT_ALLOW, "take back what a full disk cut off"},
+	{"sysinfo", VERDICT_ALLOW, "qsort asks how much memory it may use"},
 };
 
 /* A socket of one kind only: no raw one, no other protocol that the kernel would load a module for, and none
@@ -173,6 +169,8 @@ static const struct syscall_rule network[] = {
 	{"fcntl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, F_SETFL)},
 	{"ioctl", VERDICT_ALLOW, "a socket that does not block", ARGUMENT(1, ALL_BITS, FIONBIO)},
 	{"ioctl", VERDICT_ALLOW, "size of a name server's answer", ARGUMENT(1, ALL_BITS, FIONREAD)},
+	{"rt_sigaction", VERDICT_ALLOW, "libcurl ignores SIGPIPE while it closes connections",
+	 ARGUMENT(0, ALL_BITS, SIGPIPE)},
 	/* names of hosts: Landlock knows the files */
 	{"openat",
 	 VERDICT_ALLOW,
@@ -182,6 +180,7 @@ static const struct syscall_rule network[] = {
 	 VERDICT_ALLOW,
 	 "did resolv.conf or the certificates change",
 	 {{0, ALL_BITS, (uint32_t)AT_FDCWD}, {3, ALL_BITS, 0}}},
+	{"sysinfo", VERDICT_ALLOW, "qsort asks once how much memory there is"},
 	/* everything is loaded: who comes late is told so */
 	{"mmap", VERDICT_EACCES, "a library that a library would load", ARGUMENT(2, PROT_EXEC, PROT_EXEC)},
 };
@@ -241,6 +240,7 @@ static const struct syscall_rule start[] = {
 	{"getgid", VERDICT_ALLOW, "the loader: not set-uid"},
 	{"getegid", VERDICT_ALLOW, "the loader: not set-uid"},
 	{"uname", VERDICT_ALLOW, "older loaders look at the kernel version"},
+	{"sysinfo", VERDICT_ALLOW, "the exporter's libraries ask for the size of memory"},
 };
 
 static const struct syscall_rule opener[] = {

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -108,6 +109,15 @@ take_options(int argc, char **argv)
 		}
 	options.settings.urls = options.urls;
 	options.settings.unix_sockets = options.sockets;
+}
+
+/* Under the filters of those who start a role. */
+static void
+start_as_a_role(void)
+{
+	if (!options.is_open && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+				 filter_install(ROLE_OPENER) < 0 || filter_install(ROLE_SUPERVISOR) < 0))
+		stop("filters");
 }
 
 static int
@@ -286,6 +296,7 @@ main(int argc, char **argv)
 	char problem[200];
 
 	take_options(argc, argv);
+	start_as_a_role();
 	int result = http_client_new(&options.settings, &client, problem, sizeof(problem));
 	if (result == -EINVAL)
 		stop(problem);

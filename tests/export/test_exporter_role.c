@@ -313,7 +313,8 @@ read_request(int connection)
 			return -1;
 		size += (size_t)got;
 		request[size] = 0;
-		const char *end = strstr(request, "\r\n\r\n"), *length = strcasestr(request, "Content-Length:");
+		const char *end = strstr(request, "\r\n\r\n"),
+			   *length = strcasestr(request, "Content-Length:");
 		if (end && length && length < end)
 			wanted = (size_t)(end + 4 - request) + strtoul(length + 15, NULL, 10);
 		assert_true(wanted < sizeof(request));

@@ -14,7 +14,8 @@
 
 #define AGENT "the Datadog agent at localhost:8126"
 #define FOLDER(...) .destinations = 1, .destination = {{.kind = DESTINATION_FOLDER, .name = "f", __VA_ARGS__}}
-#define UPLOAD(...) .destinations = 1, .destination = {{.kind = DESTINATION_DATADOG, .name = AGENT, __VA_ARGS__}}
+#define UPLOAD(...) \
+	.destinations = 1, .destination = {{.kind = DESTINATION_DATADOG, .name = AGENT, __VA_ARGS__}}
 
 struct summary_case {
 	struct summary_message summary;
@@ -100,7 +101,8 @@ test_files(void **state)
 		{{.profiles = 3, .spooled = 2, FOLDER(.problem = "No space left on device")},
 		 "o",
 		 "/var/spool/x",
-		 "ddprof-launch: 3 profiles could not be written to o: No space left on device; 2 are kept in "
+		 "ddprof-launch: 3 profiles could not be written to o: No space left on device; 2 are kept "
+		 "in "
 		 "/var/spool/x for the next run\n"},
 		{{.ledger = {.samples = UINT64_MAX, .lost = UINT64_MAX, .ending = {UINT64_MAX}},
 		  .profiles = UINT64_MAX,
@@ -151,7 +153,8 @@ test_uploads(void **state)
 		{{.profiles = 2, UPLOAD(.problem = "403 Forbidden: no such key")},
 		 "",
 		 "",
-		 COUNTS "; 2 lost (" AGENT ": 403 Forbidden: no such key), --spool DIR would keep them for the "
+		 COUNTS "; 2 lost (" AGENT
+			": 403 Forbidden: no such key), --spool DIR would keep them for the "
 			"next run\n"},
 		{{.profiles = 5, .spooled = 3, UPLOAD(.delivered = 1)},
 		 "",
@@ -163,7 +166,8 @@ test_uploads(void **state)
 		{{.profiles = 1, UPLOAD(.problem = "\033[2J\n")},
 		 "",
 		 "",
-		 COUNTS "; 1 lost (" AGENT ": \\x1b[2J\\x0a), --spool DIR would keep them for the next run\n"},
+		 COUNTS "; 1 lost (" AGENT
+			": \\x1b[2J\\x0a), --spool DIR would keep them for the next run\n"},
 	};
 	static const struct summary_case both = {
 		{.profiles = 2,

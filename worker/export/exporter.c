@@ -27,8 +27,8 @@ struct exporter {
 	struct spool *spool; /* NULL: none */
 	uint64_t identity[DESTINATIONS_MAX];
 	struct retry spool_retry;
-	bool was_spool_told;   /* that it works, or does not */
-	bool was_window_full;  /* there may be more than we hold */
+	bool was_spool_told;  /* that it works, or does not */
+	bool was_window_full; /* there may be more than we hold */
 	int64_t next_look_ms;
 	uint64_t random;
 	uint64_t taken;
@@ -131,7 +131,8 @@ waits_for_spool(const struct exporter *exporter)
 static void
 say_status(struct exporter *exporter)
 {
-	struct spool_counts counts = exporter->spool ? spool_counts(exporter->spool) : (struct spool_counts){0};
+	struct spool_counts counts =
+		exporter->spool ? spool_counts(exporter->spool) : (struct spool_counts){0};
 	size_t queued = 0;
 
 	while (queue_at(exporter->queue, queued))
@@ -374,7 +375,8 @@ judge_store(struct exporter *exporter, int result)
 	exporter->was_spool_told = true;
 }
 
-/* From memory to disk. What is there needs the supervisor no longer; more than a window of locks is not held. */
+/* From memory to disk. What is there needs the supervisor no longer; more than a window of locks is not held.
+ */
 static bool
 move_to_spool(struct exporter *exporter, struct export_item *item)
 {
@@ -620,7 +622,7 @@ static int
 prepare(struct exporter *exporter)
 {
 	const struct delivery_config *delivery = exporter->settings.delivery;
-	const struct queue_port port = {exporter,  port_start,   port_accepted, port_done,
+	const struct queue_port port = {exporter,     port_start,   port_accepted, port_done,
 					port_changed, port_release, port_random};
 	const struct spool_settings spool = {
 		.folder = exporter->settings.spool,

@@ -1,6 +1,6 @@
 #pragma once
-/* The exporter's work, without its start: takes profiles from the supervisor, keeps them in the spool if there
- * is one, has them delivered, and says what became of them. */
+/* The exporter's work, without its start: takes profiles from the supervisor, keeps them in the spool if
+ * there is one, has them delivered, and says what became of them. */
 
 #include "ipc/delivery.h"
 #include "ipc/protocol.h"

@@ -20,8 +20,9 @@
 #include <sys/queue.h>
 #include <time.h>
 
-#define ANSWER_MAX (64u << 10) /* of a server's text that is read at all */
-#define CONNECTIONS_MAX 8      /* kept open between requests */
+#define ANSWER_MAX (64u << 10)   /* of a server's text that is read at all */
+#define HEADERS_MAX (256u << 10) /* libcurl keeps them in memory */
+#define CONNECTIONS_MAX 8        /* kept open between requests */
 #define PORTS_MAX (RESOLVER_HOSTS + 1)
 #define SOCKETS_MAX 16
 #define WATCHED_MAX 8
@@ -35,7 +36,8 @@ struct transfer {
 	const char *const *secrets; /* the request's headers */
 	struct http_route route;
 	bool has_unix_socket, is_complete;
-	size_t received; /* bytes of the answer's text */
+	bool has_head;                  /* the answer's headers are there, to the empty line */
+	size_t head_received, received; /* bytes of the answer's headers, and of its text */
 	char text[HTTP_TEXT_MAX], error[CURL_ERROR_SIZE];
 	struct http_answer answer;
 };
@@ -271,6 +273,18 @@ transfer_free(struct http_client *client, struct transfer *transfer)
 	free(transfer);
 }
 
+/* Each line of an answer's head; several heads when the first ones are provisional. */
+static size_t
+note_header(char *line, size_t size, size_t count, void *data)
+{
+	struct transfer *transfer = data;
+	size_t length = size * count;
+
+	transfer->head_received += length;
+	transfer->has_head = length <= 2 && (line[0] == '\r' || line[0] == '\n');
+	return transfer->head_received > HEADERS_MAX ? 0 : length;
+}
+
 static size_t
 keep_text(char *bytes, size_t size, size_t count, void *data)
 {
@@ -332,6 +346,7 @@ set_request(struct transfer *transfer, const struct http_request *request)
 		{CURLOPT_UNIX_SOCKET_PATH, socket},
 		{CURLOPT_POSTFIELDS, request->body_size ? request->body : ""},
 		{CURLOPT_WRITEDATA, transfer},
+		{CURLOPT_HEADERDATA, transfer},
 	};
 	CURLcode code =
 		curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
@@ -340,6 +355,8 @@ set_request(struct transfer *transfer, const struct http_request *request)
 		code = curl_easy_setopt(transfer->easy, numbers[i].option, numbers[i].value);
 	for (size_t i = 0; code == CURLE_OK && i < sizeof(pointers) / sizeof(pointers[0]); i++)
 		code = curl_easy_setopt(transfer->easy, pointers[i].option, pointers[i].value);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(transfer->easy, CURLOPT_HEADERFUNCTION, note_header);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, keep_text);
 	return code == CURLE_OK && set_headers(transfer, request);
@@ -423,7 +440,7 @@ http_client_start(struct http_client *client, const struct http_request *request
 	return 0;
 }
 
-/* A status that came is an answer, whatever became of the text behind it: the server has decided. */
+/* Headers that came are an answer, whatever became of the text behind them: the server has decided. */
 static void
 take_status(struct transfer *transfer)
 {
@@ -434,7 +451,7 @@ take_status(struct transfer *transfer)
 	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
 	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_UPLOAD_T, &sent);
-	answer->status = status >= 200 ? (int)status : 0;
+	answer->status = transfer->has_head && status >= 200 ? (int)status : 0;
 	answer->sent_bytes = (uint64_t)sent;
 	if (retry_after_s > 0 && retry_after_s < INT_MAX)
 		answer->retry_after_ms = retry_after_s * 1000;

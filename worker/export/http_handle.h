@@ -13,6 +13,6 @@ struct http_identity {
  * memory, or a libcurl that lacks what we rely on. */
 CURL *http_handle_new(const struct http_identity *identity, char *error);
 
-/* Does once what connections do first with the TLS library (reading the PEM texts included), without a
- * network. CURLE_OK, or what is wrong with the PEM texts, with the words in `error`. */
+/* Does once what connections do first with the TLS library, reading the PEM texts included; nothing leaves
+ * the host. CURLE_OK, or what is wrong with the PEM texts, with the words in `error`. */
 CURLcode http_handle_try_tls(const struct http_identity *identity, char *error);

@@ -8,7 +8,7 @@
 
 struct sender {
 	struct retry retry;
-	int64_t next_probe_ms; /* of what was set aside */
+	int64_t next_probe_ms;    /* of what was set aside */
 	struct export_item *item; /* in flight */
 	bool was_told;            /* of the state below */
 	enum verdict_of_destination state;
@@ -210,8 +210,8 @@ queue_answer(struct queue *queue, unsigned destination, const struct delivery_an
 			     queue->port.random(queue->port.context), now_ms);
 		break;
 	case ANSWER_REFUSES:
-		retry_refused(&sender->retry, answer->retry_after_ms,
-			      queue->port.random(queue->port.context), now_ms);
+		retry_refused(&sender->retry, answer->retry_after_ms, queue->port.random(queue->port.context),
+			      now_ms);
 		break;
 	case ANSWER_PROFILE_REFUSED:
 		item->set_aside |= BIT(destination);

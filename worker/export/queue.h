@@ -10,13 +10,13 @@ struct spool_file;
 
 /* A profile that waits. */
 struct export_item {
-	uint64_t id;                              /* never used again in this process */
-	bool is_own;                              /* of this launch: the supervisor knows its sequence */
-	bool is_left_out;                         /* ended the exporter before: kept, never touched */
-	bool is_unwanted;                         /* dropped while it was in flight */
-	uint32_t accepted, set_aside, in_flight;  /* bit i: destination i */
-	int fd;                                   /* memfd of the pprof (owned); -1: in the spool */
-	struct spool_file *file;                  /* owned; NULL: in memory */
+	uint64_t id;                             /* never used again in this process */
+	bool is_own;                             /* of this launch: the supervisor knows its sequence */
+	bool is_left_out;                        /* ended the exporter before: kept, never touched */
+	bool is_unwanted;                        /* dropped while it was in flight */
+	uint32_t accepted, set_aside, in_flight; /* bit i: destination i */
+	int fd;                                  /* memfd of the pprof (owned); -1: in the spool */
+	struct spool_file *file;                 /* owned; NULL: in memory */
 	struct profile_facts facts;
 };
 

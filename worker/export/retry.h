@@ -37,8 +37,8 @@ struct retry {
 /* Backoff with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter", 2015): a random moment
  * within a span that doubles from base to cap, so that a fleet that lost its receiver does not come back in
  * step. The span's first tenth is left out: no answer is worth asking for in a loop.
- * retry_after_ms: -1, or what the server asked for, which is waited out and up to a tenth more; it never makes
- * the wait shorter. */
+ * retry_after_ms: -1, or what the server asked for, which is waited out and up to a tenth more; it never
+ * makes the wait shorter. */
 void retry_failed(struct retry *retry, int64_t retry_after_ms, bool is_hurried, uint64_t random,
 		  int64_t now_ms);
 

@@ -14,7 +14,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define SPOOL_BAD_MAX 256      /* files remembered as unreadable */
+#define SPOOL_BAD_MAX 256         /* files remembered as unreadable */
 #define SPOOL_LIST_MAX (1u << 20) /* names looked at */
 
 struct spool {
@@ -205,8 +205,8 @@ count_name(struct spool_counts *counts, const char *runtime_id, const struct spo
 		counts->oldest_ns = name->end_ns;
 }
 
-/* The file before its marks: a mark without a file is removed by the next look, a file without its marks would
- * be sent again. */
+/* The file before its marks: a mark without a file is removed by the next look, a file without its marks
+ * would be sent again. */
 static void
 unlink_all(struct spool *spool, const struct spool_file *file)
 {
@@ -242,8 +242,7 @@ discard(struct spool *spool, const char *name)
 	if (held)
 		return spool->settings.give_up(spool->settings.context, held);
 	OWNED_FD fd = openat(spool->settings.folder, name, SPOOL_OPEN_FLAGS);
-	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-	       unlinkat(spool->settings.folder, name, 0) == 0;
+	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && unlinkat(spool->settings.folder, name, 0) == 0;
 }
 
 static bool

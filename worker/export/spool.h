@@ -31,14 +31,15 @@ enum spool_loss {
 
 struct spool_settings {
 	int folder; /* borrowed */
-	const char *service, *environment, *runtime_id; /* of this launch; borrowed until spool_new() returns */
+	const char *service, *environment,
+		*runtime_id; /* of this launch; borrowed until spool_new() returns */
 	uint64_t max_bytes, max_age_s;
 	void *context;
 	/* A profile is to be removed whose lock we hold. False: not now. */
 	bool (*give_up)(void *context, struct spool_file *file);
 	void (*lost)(void *context, enum spool_loss loss, bool is_own);
-	/* A file that is not what its name says stays where it is: -EBADMSG, or why it cannot be read. Told once
-	 * per file. */
+	/* A file that is not what its name says stays where it is: -EBADMSG, or why it cannot be read. Told
+	 * once per file. */
 	void (*skipped)(void *context, const char *name, int error);
 };
 
@@ -51,8 +52,8 @@ struct spool_counts {
 int spool_new(const struct spool_settings *settings, struct spool **ret); /* 0, -ENOMEM, -EINVAL */
 void spool_free(struct spool *spool);
 
-/* Writes a profile and holds its lock. The oldest make room if they must. 0 or -errno with nothing left behind
- * (ENOSPC, EDQUOT, EFBIG, EROFS...). */
+/* Writes a profile and holds its lock. The oldest make room if they must. 0 or -errno with nothing left
+ * behind (ENOSPC, EDQUOT, EFBIG, EROFS...). */
 int spool_store(struct spool *spool, const struct profile_facts *facts, const uint8_t *pprof, size_t size,
 		int64_t now_ns, struct spool_file **ret);
 
@@ -78,7 +79,7 @@ int spool_file_read(const struct spool_file *file, uint8_t **ret_pprof, size_t *
 int spool_file_mark(struct spool *spool, struct spool_file *file, uint64_t destination);
 bool spool_file_is_marked(const struct spool_file *file, uint64_t destination);
 
-void spool_file_remove(struct spool *spool, struct spool_file *file); /* from disk too; frees it */
+void spool_file_remove(struct spool *spool, struct spool_file *file);  /* from disk too; frees it */
 void spool_file_release(struct spool *spool, struct spool_file *file); /* lets go of it; frees it */
 
 /* How marks tell destinations apart, whatever their order on the command line. */

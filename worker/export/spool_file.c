@@ -1,5 +1,5 @@
-/* { header with the facts } { one zstd frame with a checksum }, in the byte order of the host: a spool does not
- * travel. */
+/* { header with the facts } { one zstd frame with a checksum }, in the byte order of the host: a spool does
+ * not travel. */
 
 #include "worker/export/spool_file.h"
 
@@ -92,9 +92,9 @@ spool_name_parse(const char *name, struct spool_name *ret)
 	const char *at = name;
 	uint64_t end;
 
-	if (strlen(name) >= SPOOL_NAME_MAX || !take_text(&at, "0123456789abcdef", SPOOL_KEY_DIGITS, ret->key) ||
-	    !take_number(&at, '-', &end) || end > INT64_MAX ||
-	    !take_text(&at, "0123456789abcdef-", SPOOL_LAUNCH_BYTES, ret->runtime_id) ||
+	if (strlen(name) >= SPOOL_NAME_MAX ||
+	    !take_text(&at, "0123456789abcdef", SPOOL_KEY_DIGITS, ret->key) || !take_number(&at, '-', &end) ||
+	    end > INT64_MAX || !take_text(&at, "0123456789abcdef-", SPOOL_LAUNCH_BYTES, ret->runtime_id) ||
 	    !take_number(&at, '-', &ret->sequence) || !take_number(&at, SUFFIX[0], &ret->bytes))
 		return false;
 	ret->end_ns = (int64_t)end;

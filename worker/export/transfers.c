@@ -96,7 +96,7 @@ static enum verdict_of_destination
 judge_format_error(int error)
 {
 	return error == EBADMSG || error == ERANGE || error == EFBIG ? ANSWER_PROFILE_REFUSED
-								      : ANSWER_TEMPORARY;
+								     : ANSWER_TEMPORARY;
 }
 
 /* ---- files ---- */

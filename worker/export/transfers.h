@@ -1,6 +1,6 @@
 #pragma once
-/* One profile at a time on its way to each destination: its bytes as that destination wants them, written to a
- * file at once, or sent while others are. */
+/* One profile at a time on its way to each destination: its bytes as that destination wants them, written to
+ * a file at once, or sent while others are. */
 
 #include "worker/export/http.h"
 #include "worker/export/queue.h"

@@ -5,6 +5,7 @@
 #include "ipc/channel.h"
 #include "ipc/delivery.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -118,8 +119,17 @@ deliveries_dropped(struct deliveries *deliveries, const struct log *log)
 		return;
 	deliveries->is_queue_loss_told = true;
 	log_line(log, LOG_LEVEL_ERROR,
-		 "as many profiles wait as memory may hold: the oldest are dropped from now on; --spool DIR keeps "
+		 "as many profiles wait as memory may hold: the oldest are dropped from now on; --spool DIR "
+		 "keeps "
 		 "them on disk");
+}
+
+static const char *
+describe_skipped(int error)
+{
+	return error == EBADMSG   ? "it is damaged, or no profile"
+	       : error == ENOTSUP ? "another version of ddprof-launch wrote it"
+				  : strerror(error);
 }
 
 bool
@@ -144,7 +154,7 @@ deliveries_spool(struct deliveries *deliveries, const struct log *log, const cha
 		break;
 	case SPOOL_EVENT_SKIPPED:
 		log_line(log, LOG_LEVEL_WARN, "%s/%s is left alone: %s", spool, message->name,
-			 strerror(message->error));
+			 describe_skipped(message->error));
 		return true;
 	default:
 		deliveries->spool_lost += message->is_own;
@@ -176,6 +186,7 @@ deliveries_summarise(const struct deliveries *deliveries, const char *spool, str
 		destination->delivered = known->delivered;
 		destination->earlier = known->earlier;
 		memcpy(destination->name, known->now.name, sizeof(destination->name));
+		destination->problem[0] = 0;
 		if (known->now.state > DESTINATION_ACCEPTS)
 			memcpy(destination->problem, known->now.words, sizeof(destination->problem));
 	}

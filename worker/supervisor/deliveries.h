@@ -10,7 +10,7 @@
 struct deliveries {
 	uint32_t count;
 	struct known_destination {
-		struct destination_message now; /* as it answers */
+		struct destination_message now;  /* as it answers */
 		struct destination_message told; /* what the log has of it */
 		int64_t told_ms;
 		int32_t refused_status; /* of the profiles it refused, as the log has it */

@@ -1,5 +1,5 @@
-/* A queue of profiles with a stage each, oldest first. The symbolizer has one at a time, the exporter all that
- * are past it. */
+/* A queue of profiles with a stage each, oldest first. The symbolizer has one at a time, the exporter all
+ * that are past it. */
 
 #include "worker/supervisor/pipeline.h"
 

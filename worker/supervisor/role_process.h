@@ -13,22 +13,22 @@ struct role_process {
 	int control; /* -1: not running */
 	int broker;  /* -1: this role opens nothing, or not running */
 	bool is_ready;
-	bool is_given_up; /* died too often: work goes on without it */
-	unsigned deaths; /* the exporter's: since it last was well for a minute */
+	bool is_given_up;                  /* died too often: work goes on without it */
+	unsigned deaths;                   /* the exporter's: since it last was well for a minute */
 	int64_t started_ms, next_start_ms; /* CLOCK_MONOTONIC; when to try again */
-	int64_t deadline_ms;   /* by when it must answer what it was asked; 0: nothing asked */
+	int64_t deadline_ms;               /* by when it must answer what it was asked; 0: nothing asked */
 };
 
 /* How often a role may die before the session goes on without it. Not the exporter: finished profiles wait
  * for it, and what ended it may pass. */
 #define ROLE_MAX_DEATHS 4
 
-/* The exporter's folders, at FD_OUTPUT and the numbers after it; -1: /dev/null takes its place, so that nothing
- * that is opened later does. */
+/* The exporter's folders, at FD_OUTPUT and the numbers after it; -1: /dev/null takes its place, so that
+ * nothing that is opened later does. */
 #define ROLE_FOLDERS 3
 
-/* Forks and executes the role with its channels at their fixed numbers; `folders` (borrowed) are the exporter's,
- * ignored for others. 0 or -errno. */
+/* Forks and executes the role with its channels at their fixed numbers; `folders` (borrowed) are the
+ * exporter's, ignored for others. 0 or -errno. */
 int role_process_start(struct role_process *process, const int folders[ROLE_FOLDERS], int64_t now_ms);
 
 /* Books a death: closes the channels, decides when to start again or to give up. */

@@ -17,15 +17,17 @@
 #include <sys/signalfd.h>
 
 #define HANDOVER_TIMEOUT_MS 10000
-#define RESERVED_FILES \
-	(PIPELINE_MAX + 56) /* channels, profiles in the pipeline, what a message may bring, the broker's views */
+#define RESERVED_FILES  \
+	(PIPELINE_MAX + \
+	 56) /* channels, profiles in the pipeline, what a message may bring, the broker's views */
 
 static bool
 is_terminated_config(const struct worker_config *config)
 {
 	return IS_TERMINATED(config->service) && IS_TERMINATED(config->environment) &&
 	       IS_TERMINATED(config->version) && IS_TERMINATED(config->tags) &&
-	       IS_TERMINATED(config->output) && IS_TERMINATED(config->spool) && config->upload_period_s > 0 && config->period_ns > 0;
+	       IS_TERMINATED(config->output) && IS_TERMINATED(config->spool) && config->upload_period_s > 0 &&
+	       config->period_ns > 0;
 }
 
 static int

@@ -21,8 +21,8 @@ struct session {
 	enum phase phase;
 	struct worker_config config;
 	struct log log;
-	int launch; /* until the target was executed; -1 afterwards */
-	int wait;   /* --wait: the waiting parent; -1 without */
+	int launch;                /* until the target was executed; -1 afterwards */
+	int wait;                  /* --wait: the waiting parent; -1 without */
 	int folders[ROLE_FOLDERS]; /* the exporter's: output, spool, prefix; -1: there is none */
 	int config_fd, delivery_fd, journal, signals;
 	struct ring_set ring_set;
@@ -32,13 +32,14 @@ struct session {
 	struct broker *broker;
 	struct pipeline *pipeline;
 	struct deliveries deliveries;
-	uint64_t working_on;             /* the exporter's profile, as in WORKING; 0: none */
+	uint64_t working_on;                      /* the exporter's profile, as in WORKING; 0: none */
 	uint64_t suspect, left_out[LEFT_OUT_MAX]; /* what an exporter died of once, and what more often */
 	unsigned left_out_count;
 	char container_id[CONTAINER_ID_MAX];
 	int64_t next_export_ms;
 	int64_t deadline_ms;     /* PHASE_FINISHING, PHASE_DELIVERING: give up then */
-	int64_t grace_ends_ms;   /* PHASE_DELIVERING: all is handed over, this is how long it is sent; 0: not yet */
+	int64_t grace_ends_ms;   /* PHASE_DELIVERING: all is handed over, this is how long it is sent; 0: not
+				    yet */
 	int64_t period_start_ns; /* CLOCK_REALTIME: of the profile being collected */
 	uint64_t next_sequence;
 	uint64_t kernel_count_ns, kernel_lost; /* accounted for by finished profiles */

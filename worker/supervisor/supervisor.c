@@ -483,8 +483,7 @@ take_spool(struct session *session, struct role_process *role, struct message *m
 	const struct spool_message *spool = message_expect(message, MESSAGE_SPOOL, sizeof(*spool), 0);
 
 	(void)role;
-	return spool &&
-	       deliveries_spool(&session->deliveries, &session->log, session->config.spool, spool);
+	return spool && deliveries_spool(&session->deliveries, &session->log, session->config.spool, spool);
 }
 
 static bool
@@ -497,7 +496,8 @@ take_working(struct session *session, struct role_process *role, struct message 
 	session->working_on = working->profile;
 	if (working->profile && role->deadline_ms == 0)
 		role->deadline_ms = now_ms() + EXPORTER_TIMEOUT_MS;
-	else if (!working->profile && pipeline_is_acknowledged(session->pipeline, session->deliveries.status.taken))
+	else if (!working->profile &&
+		 pipeline_is_acknowledged(session->pipeline, session->deliveries.status.taken))
 		role->deadline_ms = 0;
 	return true;
 }
@@ -521,12 +521,18 @@ static const struct {
 	enum message_kind kind;
 	bool (*take)(struct session *session, struct role_process *role, struct message *message);
 } answers[] = {
-	{ROLE_UNWINDER, MESSAGE_READY, take_ready},     {ROLE_UNWINDER, MESSAGE_PROFILE, take_profile},
-	{ROLE_UNWINDER, MESSAGE_JOURNAL, take_journal}, {ROLE_UNWINDER, MESSAGE_LEVEL, take_level},
-	{ROLE_SYMBOLIZER, MESSAGE_READY, take_ready},   {ROLE_SYMBOLIZER, MESSAGE_PROFILE, take_symbolised},
-	{ROLE_EXPORTER, MESSAGE_READY, take_ready},     {ROLE_EXPORTER, MESSAGE_ACCEPTED, take_accepted},
-	{ROLE_EXPORTER, MESSAGE_SETTLED, take_settled}, {ROLE_EXPORTER, MESSAGE_DESTINATION, take_destination},
-	{ROLE_EXPORTER, MESSAGE_SPOOL, take_spool},     {ROLE_EXPORTER, MESSAGE_WORKING, take_working},
+	{ROLE_UNWINDER, MESSAGE_READY, take_ready},
+	{ROLE_UNWINDER, MESSAGE_PROFILE, take_profile},
+	{ROLE_UNWINDER, MESSAGE_JOURNAL, take_journal},
+	{ROLE_UNWINDER, MESSAGE_LEVEL, take_level},
+	{ROLE_SYMBOLIZER, MESSAGE_READY, take_ready},
+	{ROLE_SYMBOLIZER, MESSAGE_PROFILE, take_symbolised},
+	{ROLE_EXPORTER, MESSAGE_READY, take_ready},
+	{ROLE_EXPORTER, MESSAGE_ACCEPTED, take_accepted},
+	{ROLE_EXPORTER, MESSAGE_SETTLED, take_settled},
+	{ROLE_EXPORTER, MESSAGE_DESTINATION, take_destination},
+	{ROLE_EXPORTER, MESSAGE_SPOOL, take_spool},
+	{ROLE_EXPORTER, MESSAGE_WORKING, take_working},
 	{ROLE_EXPORTER, MESSAGE_STATUS, take_status},
 };
 
