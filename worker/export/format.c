@@ -97,9 +97,8 @@ static const struct {
 	int (*format)(const struct format_input *input, struct format_output *ret);
 	bool is_request;
 } kinds[DESTINATION_KINDS] = {
-	[DESTINATION_FOLDER] = {format_folder, false},
-	[DESTINATION_PREFIX] = {format_prefix, false},
-	[DESTINATION_DATADOG] = {format_datadog, true},
+	[DESTINATION_FOLDER] = {format_folder, false},      [DESTINATION_PREFIX] = {format_prefix, false},
+	[DESTINATION_DATADOG] = {format_datadog, true},     [DESTINATION_OTLP] = {format_otlp, true},
 	[DESTINATION_PYROSCOPE] = {format_pyroscope, true},
 };
 

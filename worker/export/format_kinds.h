@@ -7,6 +7,7 @@
 int format_folder(const struct format_input *input, struct format_output *ret);
 int format_prefix(const struct format_input *input, struct format_output *ret);
 int format_datadog(const struct format_input *input, struct format_output *ret);
+int format_otlp(const struct format_input *input, struct format_output *ret);
 int format_pyroscope(const struct format_input *input, struct format_output *ret);
 
 /* Adds "Name: value"; 0 or -ENOMEM (also: too many). An empty value adds nothing. */
