@@ -179,7 +179,8 @@ def go_pprof(case, pprof):
     with open(path, "wb") as file:
         file.write(pprof)
     done = subprocess.run([support.require_program("go"), "tool", "pprof", "-raw", path], capture_output=True, text=True,
-                          env={**os.environ, "HOME": folder, "GOFLAGS": "-mod=mod"}, check=False)
+                          env={**os.environ, "HOME": folder, "GOFLAGS": "-mod=mod",
+                               "GOCACHE": os.path.join(os.path.abspath(PEERS), "go-cache")}, check=False)
     if done.returncode != 0:
         raise AssertionError(f"go tool pprof: {done.stderr}")
     return done.stdout

@@ -29,10 +29,11 @@ http {{
 	server {{ {small} client_max_body_size 512; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 	server {{ {slow} location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_read_timeout 1s; }} }}
 	server {{ {mutual} ssl_client_certificate ca.pem; ssl_verify_client on; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
+	server {{ {misnamed} ssl_certificate elsewhere.pem; ssl_certificate_key elsewhere.key; return 200; }}
 	server {{ {plain} location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 }}
 """
-LISTENERS = ("tls", "redirects", "small", "slow", "mutual", "plain")
+LISTENERS = ("tls", "redirects", "small", "slow", "mutual", "misnamed", "plain")
 HANG_UP = 599  # the status with which the scripted server has nginx close the connection, without a word
 
 
@@ -45,11 +46,14 @@ def make_authority(folder, name):
             "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
 
 
-def make_certificate(folder, name, subject, authority="ca"):
+HERE = "DNS:localhost,IP:127.0.0.1,IP:::1"
+
+
+def make_certificate(folder, name, subject, authority="ca", names=HERE):
     openssl(folder, "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", f"/CN={subject}",
             "-keyout", f"{name}.key", "-out", f"{name}.csr")
     with open(os.path.join(folder, "names"), "w", encoding="utf-8") as file:
-        file.write("subjectAltName=DNS:localhost,IP:127.0.0.1,IP:::1\n")
+        file.write(f"subjectAltName={names}\n")
     openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-CA", f"{authority}.pem", "-CAkey", f"{authority}.key",
             "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", f"{name}.pem")
 
@@ -125,6 +129,7 @@ class Nginx:
         make_authority(self.folder, "ca")
         make_authority(self.folder, "other")
         make_certificate(self.folder, "server", "localhost")
+        make_certificate(self.folder, "elsewhere", "elsewhere.test", names="DNS:elsewhere.test")
         make_certificate(self.folder, "client", "client")
         make_certificate(self.folder, "stranger", "stranger", authority="other")
         self.upstream = Upstream(case)

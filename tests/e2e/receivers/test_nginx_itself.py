@@ -58,6 +58,10 @@ class Itself(unittest.TestCase):
             self.post("tls", authority="other.pem")
         self.assertEqual(self.server.upstream.requests, [])
 
+    def test_other_name(self):
+        with self.assertRaisesRegex(ssl.SSLCertVerificationError, "localhost"):
+            self.post("misnamed")
+
     def test_redirect(self):
         answer = self.post("redirects")
         self.assertEqual((answer.status, answer.headers["Location"]), (307, self.server.url("tls") + wire.AGENT_PATH))

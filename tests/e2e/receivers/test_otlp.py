@@ -51,7 +51,7 @@ class Otlp(unittest.TestCase):
         self.assertTrue(any(frame[0].startswith("demo::rays::trace_ray") for frame in same_profile.frames(got["content"])))
 
     def test_lines_of_inlined_functions(self):
-        self.run_to_receiver(command=[target("inlined"), "1.5"])
+        self.run_to_receiver(command=[target("inlined_dwarf5"), "1.5"])
 
     def test_gzip(self):
         _, (got,) = self.run_to_receiver(env={**os.environ, "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"})
