@@ -25,7 +25,9 @@ http {{
 		if (-f {folder}/rude) {{ return 444; }}
 		location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_intercept_errors on; }}
 		location @hang_up {{ return 444; }} }}
-	server {{ {redirects} location / {{ return 307 https://localhost:{tls_port}$request_uri; }} }}
+	server {{ {redirects}
+		location / {{ return 307 https://$http_host/elsewhere; }}
+		location /elsewhere {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 	server {{ {small} client_max_body_size 512; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 	server {{ {slow} location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_read_timeout 1s; }} }}
 	server {{ {mutual} ssl_client_certificate ca.pem; ssl_verify_client on; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
@@ -138,7 +140,7 @@ class Nginx:
         if has_ipv6():
             listen["tls"] += f" listen [::1]:{self.ports['tls']} ssl;"
         with open(os.path.join(self.folder, "nginx.conf"), "w", encoding="utf-8") as file:
-            file.write(CONFIGURATION.format(folder=self.folder, upstream=self.upstream.port, tls_port=self.ports["tls"],
+            file.write(CONFIGURATION.format(folder=self.folder, upstream=self.upstream.port,
                                             user="user root;" if os.getuid() == 0 else "", **listen))
         self.program = harness.Program(case, [program, "-p", self.folder, "-c", "nginx.conf", "-e", "stderr"], self.folder,
                                        lambda: all(map(harness.answers, self.ports.values())))
