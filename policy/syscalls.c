@@ -156,6 +156,7 @@ static const struct syscall_rule network[] = {
 	/* an open connection */
 	{"sendto", VERDICT_ALLOW, "requests"},
 	{"recvfrom", VERDICT_ALLOW, "answers"},
+	{"writev", VERDICT_ALLOW, "a question to a name server over TCP"},
 	{"sendmmsg", VERDICT_ALLOW, "two questions to a name server at once"},
 	{"getsockname", VERDICT_ALLOW, "libcurl and getaddrinfo: which address is ours"},
 	{"getpeername", VERDICT_ALLOW, "libcurl: which address is theirs"},
@@ -180,6 +181,7 @@ static const struct syscall_rule network[] = {
 	 VERDICT_ALLOW,
 	 "did resolv.conf or the certificates change",
 	 {{0, ALL_BITS, (uint32_t)AT_FDCWD}, {3, ALL_BITS, 0}}},
+	{"uname", VERDICT_ALLOW, "the domain to search, when resolv.conf changed and names none"},
 	{"sysinfo", VERDICT_ALLOW, "qsort asks once how much memory there is"},
 	/* everything is loaded: who comes late is told so */
 	{"mmap", VERDICT_EACCES, "a library that a library would load", ARGUMENT(2, PROT_EXEC, PROT_EXEC)},

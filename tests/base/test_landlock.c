@@ -350,6 +350,203 @@ test_each_check_can_succeed(void **state)
 	close(listener);
 }
 
+/* ---- exceptions ---- */
+
+static char allowed_file[120], allowed_socket[120], other_socket[120];
+static uint16_t allowed_port, other_port; /* somebody listens at both */
+
+static int
+listen_at(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(strlen(path) < sizeof(address.sun_path));
+	strcpy(address.sun_path, path);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	return fd;
+}
+
+static int
+listen_anywhere(uint16_t *ret_port)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(bind(fd, (const struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(fd, 64), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+	*ret_port = ntohs(address.sin_port);
+	return fd;
+}
+
+static int
+connect_to_path(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	int result = result_of(connect(fd, (const struct sockaddr *)&address, sizeof(address)));
+	close(fd);
+	return result;
+}
+
+/* Nobody listens: loopback says so later. */
+static int
+send_udp(uint16_t port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int result = result_of(connect(fd, (const struct sockaddr *)&address, sizeof(address)));
+
+	if (result == 0)
+		result = result_of(send(fd, "x", 1, MSG_NOSIGNAL));
+	close(fd);
+	return result;
+}
+
+static int
+read_allowed_file(void)
+{
+	return open_at(AT_FDCWD, allowed_file, O_RDONLY);
+}
+static int
+write_allowed_file(void)
+{
+	return open_at(AT_FDCWD, allowed_file, O_WRONLY);
+}
+static int
+connect_allowed_socket(void)
+{
+	return connect_to_path(allowed_socket);
+}
+static int
+connect_other_socket(void)
+{
+	return connect_to_path(other_socket);
+}
+static int
+connect_allowed_port(void)
+{
+	return use_tcp(connect, allowed_port);
+}
+static int
+connect_other_port(void)
+{
+	return use_tcp(connect, other_port);
+}
+static int
+connect_dns_by_tcp(void)
+{
+	int result = use_tcp(connect, 53);
+
+	return result == -ECONNREFUSED ? 0 : result;
+}
+static int
+ask_dns(void)
+{
+	return send_udp(53);
+}
+static int
+send_elsewhere(void)
+{
+	return send_udp(allowed_port);
+}
+static int
+bind_udp(void)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_port = htons(allowed_port),
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int result = result_of(bind(fd, (const struct sockaddr *)&address, sizeof(address)));
+
+	close(fd);
+	return result;
+}
+
+static const struct {
+	const char *name;
+	int (*call)(void);
+	int abi;    /* denied from this version on, or of no interest before it */
+	int result; /* then */
+} exception_checks[] = {
+	{"read the file", read_allowed_file, 1, 0},
+	{"write the file", write_allowed_file, 1, -EACCES},
+	{"read another file of its folder", open_below_held_folder, 1, -EACCES},
+	{"read another file", open_absolute, 1, -EACCES},
+	{"read the folder", read_folder, 1, -EACCES},
+	{"connect to the port", connect_allowed_port, 1, 0},
+	{"connect to another port", connect_other_port, 4, -EACCES},
+	{"bind TCP", bind_tcp, 4, -EACCES},
+	{"connect to DNS by TCP", connect_dns_by_tcp, 1, 0},
+	{"ask DNS by UDP", ask_dns, 1, 0},
+	{"send UDP to another port", send_elsewhere, 10, -EACCES},
+	{"bind UDP", bind_udp, 10, -EACCES},
+	{"connect to the socket", connect_allowed_socket, 1, 0},
+	{"connect to another socket", connect_other_socket, 9, -EACCES},
+	{"write below the folder", write_and_rename, 1, 0},
+};
+
+static int
+run_with_exceptions(int (*call)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		const int output = openat(folder.fd, "output", O_RDONLY | O_DIRECTORY);
+		const char *const files[] = {"/no/such/file", allowed_file, NULL};
+		const char *const sockets[] = {allowed_socket, "/no/such/socket", NULL};
+		const struct landlock_exceptions exceptions = {
+			.folders = &output,
+			.folder_count = 1,
+			.files = files,
+			.unix_sockets = sockets,
+			.ports = &allowed_port,
+			.port_count = 1,
+			.has_dns = true,
+		};
+		int abi = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : landlock_confine(&exceptions);
+
+		_exit(abi > 0 ? -call() : 255);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void
+test_exceptions(void **state)
+{
+	int listeners[4];
+
+	(void)state;
+	if (kernel_abi() < 1)
+		skip();
+	test_folder_put(&folder, "elsewhere/allowed", "hosts");
+	snprintf(allowed_file, sizeof(allowed_file), "%s/elsewhere/allowed", folder.path);
+	snprintf(allowed_socket, sizeof(allowed_socket), "%s/elsewhere/socket", folder.path);
+	snprintf(other_socket, sizeof(other_socket), "%s/elsewhere/other", folder.path);
+	listeners[0] = listen_at(allowed_socket);
+	listeners[1] = listen_at(other_socket);
+	listeners[2] = listen_anywhere(&allowed_port);
+	listeners[3] = listen_anywhere(&other_port);
+	for (size_t i = 0; i < sizeof(exception_checks) / sizeof(exception_checks[0]); i++) {
+		if (exception_checks[i].abi > kernel_abi())
+			continue;
+		int result = run_with_exceptions(exception_checks[i].call);
+		if (result != exception_checks[i].result)
+			fail_msg("%s: %d", exception_checks[i].name, result);
+	}
+	for (size_t i = 0; i < 4; i++)
+		close(listeners[i]);
+}
+
 static int
 refuse_without_no_new_privs(void)
 {
@@ -390,6 +587,7 @@ main(void)
 		cmocka_unit_test(test_writer_rights),
 		cmocka_unit_test_setup_teardown(test_what_fails_and_what_works, start, finish),
 		cmocka_unit_test_setup_teardown(test_each_check_can_succeed, start, finish),
+		cmocka_unit_test_setup_teardown(test_exceptions, start, finish),
 		cmocka_unit_test(test_refusal_is_an_error),
 	};
 

@@ -13,7 +13,7 @@ import kernels  # pylint: disable=wrong-import-position
 
 # the libraries of scripts/setup; apt adds what they need
 PACKAGES = ("libc6-dev", "libcap-dev", "libseccomp-dev", "libdw-dev", "libelf-dev", "libiberty-dev", "liblzma-dev",
-            "libprotobuf-c-dev", "zlib1g-dev", "libzstd-dev", "libjansson-dev", "uthash-dev")
+            "libprotobuf-c-dev", "zlib1g-dev", "libzstd-dev", "libjansson-dev", "libcurl4-openssl-dev", "uthash-dev")
 DONE = ".complete"
 
 

@@ -228,12 +228,13 @@ class Session:
     """One run of ddprof-launch, and its worker."""
 
     def __init__(self, case, command, options=(), output=None, prefix=(), launch=LAUNCH, **popen):
-        self.output = output or temporary_folder(case)
+        self.output = temporary_folder(case) if output is None else output
         self.known = set(adopted())
         popen.setdefault("stdin", subprocess.DEVNULL)
         popen.setdefault("stdout", subprocess.PIPE)
         popen.setdefault("stderr", subprocess.PIPE)
-        line = [*prefix, launch, "--output", self.output, *options, *command]
+        to_folder = ["--output", self.output] if self.output else []  # False: elsewhere, say the options
+        line = [*prefix, launch, *to_folder, *options, *command]
         self.began = time.monotonic()
         self.process = subprocess.Popen(line, **popen)
         self.pid = self.process.pid

@@ -392,3 +392,11 @@ seed("pprof", profile[:40])
 seed("pprof", part(1, number(1, 1)) + part(6))
 seed("pprof", profile, part(4, number(1, 3), number(2, 99), number(3, 5)), part(2, number(1, 77), number(2, -1)))
 seed("pprof", profile, part(3, number(1, 2), number(2, 0), number(3, -1), number(5, 1000)), part(13, varint(5)))
+
+# The same, on its way to receivers; and what callers say of those.
+seed("otlp", profile)
+seed("otlp", profile, part(2, part(1, varint(1) + varint(2)), part(2, varint(2**63 - 1)), part(3, number(1, 6), number(2, 7))),
+     part(2, part(1, varint(2)), part(2, varint(5)), part(3, number(1, 3), number(2, 5)), part(3, number(1, 6), number(3, 1), number(4, 2))))
+seed("otlp", profile, part(4, number(1, 3), number(2, 1), part(4, number(1, 1), number(2, 3)), part(4, number(1, 9))), part(2, part(1, varint(3)), part(2, varint(1))))
+for text in ("http://user:pa%20ss@host:8126/base/?a=b", "https://[::1]:4318/v1development/profiles", "http://u@v@h//", "a=b%20c, d = %c3%a9 ,e=", "k=%zz,l=1"):
+    seed("url", text.encode())

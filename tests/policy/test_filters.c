@@ -16,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <seccomp.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
@@ -490,9 +491,9 @@ test_rights(void **state)
 		/* the spool's files are read again, and nothing is emptied by opening it */
 		{"openat", {5}, SUPERVISOR | EXPORTER},
 		{"openat", {5, 0, O_DIRECTORY}, SUPERVISOR | EXPORTER},
-		{"openat", {5, 0, O_RDWR}, SUPERVISOR | EXPORTER},
+		{"openat", {5, 0, O_RDWR}, NOBODY},
 		{"openat", {5, 0, O_WRONLY | O_CREAT | O_EXCL}, SUPERVISOR | EXPORTER},
-		{"openat", {5, 0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC}, SUPERVISOR | EXPORTER},
+		{"openat", {5, 0, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC}, NOBODY},
 		{"openat", {5, 0, O_WRONLY}, NOBODY},
 		{"openat", {5, 0, O_RDWR | O_CREAT}, NOBODY},
 		{"openat", {5, 0, O_RDWR | O_TRUNC}, NOBODY},
@@ -562,6 +563,9 @@ test_rights(void **state)
 		{"recvfrom", {0}, SUPERVISOR | UPLOADER},
 		{"sendmmsg", {0}, SUPERVISOR | UPLOADER},
 		{"recvmmsg", {0}, NOBODY},
+		{"writev", {0}, SUPERVISOR | UPLOADER},
+		{"rt_sigaction", {SIGPIPE}, SUPERVISOR | UPLOADER},
+		{"rt_sigaction", {SIGSEGV}, SUPERVISOR},
 		{"sendmsg", {0}, EVERYONE},
 		{"recvmsg", {0}, EVERYONE},
 		/* code */

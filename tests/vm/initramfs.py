@@ -15,10 +15,18 @@ import support
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = ("setpriv", "setcap", "apparmor_parser")
 TARGETS = ("split", "short_lived", "exit_with", "report_rights", "without_arguments")
+UNIT_TESTS = ("base/test_landlock", "base/test_harden")  # of what depends on the kernel
+CONFINED_CLIENT = "export/confined_client"
 FILES = {
+    "/etc/hosts": "127.0.0.1 localhost agent\n",
     "/etc/passwd": "root:x:0:0::/:/bin/sh\nsvc:x:1000:1000::/:/bin/sh\nother:x:1001:1001::/:/bin/sh\n",
     "/etc/group": "root:x:0:\nddprof:x:900:svc\nsvc:x:1000:\nother:x:1001:\n",
 }
+
+
+def beside_targets(name):
+    """A program of another folder of tests."""
+    return os.path.normpath(support.target("../" + name))
 
 
 class Archive:
@@ -91,6 +99,8 @@ def build(more_programs=()):
             archive.program(os.path.join(path, name))
     for name in TARGETS:
         archive.program(support.target(name))
+    for name in (*UNIT_TESTS, CONFINED_CLIENT):
+        archive.program(beside_targets(name))
     for name in TOOLS:
         archive.program(support.require_program(name))
     for source in more_programs:

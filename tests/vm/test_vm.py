@@ -444,6 +444,23 @@ class Attestation(Case):
         self.assertEqual([word != "none" for word in found[1:]], [has_landlock] * 3)
 
 
+class Sandboxes(Case):
+    def test_units(self):
+        """What each version of Landlock can deny is denied, and what a role needs works."""
+        for name in initramfs.UNIT_TESTS:
+            done = self.sh(f"ip link set lo up; cd /tmp && {initramfs.beside_targets(name)}")
+            self.assertEqual(done.status, 0, done.stdout.decode() + done.stderr)
+
+    def test_upload(self):
+        """The exporter's client finds a name and reaches a port from within."""
+        self.sh("ip link set lo up; httpd -p 127.0.0.1:8126 -h /tmp", 0)
+        url = "http://agent:8126/"
+        words = "\\t".join(("post", "one", url, "-", "1000", "9000", "Content-Type: a"))
+        done = self.sh(f"printf '{words}\\nwait\\t9000\\n' | {initramfs.beside_targets(initramfs.CONFINED_CLIENT)} {url}; "
+                       "killall httpd")
+        self.assertRegex(done.stdout.decode(), "^ready\none\t[1-5][0-9][0-9]\t", done)
+
+
 class Levels(Case):
     """Only the opener could open their events; the largest is in its line."""
 

@@ -186,6 +186,7 @@ warm_up(struct http_client *client, bool has_tls, char *words)
 	bool has_pem =
 		client->identity.ca.len || client->identity.certificate.len || client->identity.key.len;
 
+	tzset(); /* dates of certificates go through mktime(3), which looks for a time zone */
 	if (client->needs_names) {
 		resolver_prepare();
 		for (size_t i = 0; resolver_files[i]; i++)
@@ -400,12 +401,13 @@ set_route(struct http_client *client, struct transfer *transfer, const char *url
 	return set_addresses(client, transfer);
 }
 
+/* `host`: whose address is missing, or "". */
 static void
-say(struct transfer *transfer, const char *what, const char *why)
+say(struct transfer *transfer, const char *host, const char *why)
 {
 	char text[HTTP_TEXT_MAX];
 
-	snprintf(text, sizeof(text), "%s%s", what, why);
+	snprintf(text, sizeof(text), "%s%s%s%s", *host ? "no address of " : "", host, *host ? ": " : "", why);
 	http_words_from_text(text, strlen(text), transfer->secrets, transfer->answer.words,
 			     sizeof(transfer->answer.words));
 }
@@ -429,7 +431,7 @@ http_client_start(struct http_client *client, const struct http_request *request
 	}
 	const char *problem = set_route(client, transfer, request->url);
 	if (problem) {
-		say(transfer, transfer->route.host[0] ? "no address of the host: " : "", problem);
+		say(transfer, transfer->route.host, problem);
 		return 0;
 	}
 	if (curl_multi_add_handle(client->multi, transfer->easy) != CURLM_OK) {

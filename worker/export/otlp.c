@@ -269,14 +269,15 @@ label_attribute(struct conversion *c, const Label *label)
 	return dictionary_text_attribute(&c->dictionary, key, text);
 }
 
-/* What the resource says of all samples need not be said of each. */
+/* A label without a key says nothing; what the resource says of all samples need not be said of each. */
 static bool
-is_said_by_resource(const struct conversion *c, const Label *label)
+is_left_out(const struct conversion *c, const Label *label)
 {
-	const char *value = pprof_string(c->profile, label->str);
+	const char *key = pprof_string(c->profile, label->key), *value = pprof_string(c->profile, label->str);
 
-	return strcmp(pprof_string(c->profile, label->key), "container_id") == 0 &&
-	       (strcmp(value, c->input->facts->container_id) == 0 || strcmp(value, "none") == 0 ||
+	if (strcmp(key, "container_id") != 0)
+		return key[0] == '\0';
+	return (strcmp(value, c->input->facts->container_id) == 0 || strcmp(value, "none") == 0 ||
 		strcmp(value, "unknown") == 0);
 }
 
@@ -295,7 +296,7 @@ label_list(struct conversion *c, const Sample *sample)
 	struct attributes list = {.count = 0};
 
 	for (size_t i = 0; i < sample->n_label && list.count < ATTRIBUTES_MAX; i++)
-		if (!is_said_by_resource(c, sample->label[i]))
+		if (!is_left_out(c, sample->label[i]))
 			add_attribute(c, &list, label_attribute(c, sample->label[i]));
 	qsort(list.number, list.count, sizeof(list.number[0]), compare_numbers);
 	return dictionary_list(&c->dictionary, list.number, list.count);

@@ -13,6 +13,7 @@ struct sender {
 	bool was_told;            /* of the state below */
 	enum verdict_of_destination state;
 	int status;
+	bool is_hopeless; /* refused even when asked a last time */
 };
 
 struct queue {
@@ -210,6 +211,7 @@ queue_answer(struct queue *queue, unsigned destination, const struct delivery_an
 			     queue->port.random(queue->port.context), now_ms);
 		break;
 	case ANSWER_REFUSES:
+		sender->is_hopeless = queue->is_hurried;
 		retry_refused(&sender->retry, answer->retry_after_ms, queue->port.random(queue->port.context),
 			      now_ms);
 		break;
@@ -270,7 +272,7 @@ bool
 queue_has_hope(const struct queue *queue)
 {
 	for (unsigned i = 0; i < queue->destinations; i++)
-		if (queue->sender[i].item || (oldest(queue, i, /* is_set_aside= */ false) &&
+		if (queue->sender[i].item || (oldest(queue, i, /* is_set_aside= */ false) && !queue->sender[i].is_hopeless &&
 					      queue->sender[i].retry.next_ms <= queue->deadline_ms))
 			return true;
 	return false;

@@ -71,7 +71,8 @@ void queue_answer(struct queue *queue, unsigned destination, const struct delive
 void queue_hurry(struct queue *queue, int64_t deadline_ms, int64_t now_ms);
 bool queue_is_hurried(const struct queue *queue);
 
-/* Whether any waiting profile may still be accepted before the deadline of queue_hurry() (without: ever). */
+/* Whether any waiting profile may still be accepted before the deadline of queue_hurry() (without: ever). Who
+ * refuses after that gives no hope, however long the grace. */
 bool queue_has_hope(const struct queue *queue);
 
 /* When queue_advance() has something to do; INT64_MAX: not before an answer or a new item. */
