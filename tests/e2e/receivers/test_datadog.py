@@ -78,6 +78,12 @@ class Uploads(unittest.TestCase):
                 upload = self.one_upload("--url", url)
                 self.assertEqual(upload.request.headers["host"], "localhost")
 
+    def test_ordinary_user(self):
+        for url in (self.url, "unix://" + self.agent.socket_path):
+            with self.subTest(url=url):
+                self.agent.forget()
+                self.one_upload("--url", url, prefix=support.user_prefix())
+
     def test_other_ways_to_name_the_agent(self):
         port = str(self.agent.port)
         for options, environment in ((["--url", "127.0.0.1:" + port], {}), (["-H", "127.0.0.1", "-P", port], {}),
