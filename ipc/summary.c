@@ -169,9 +169,12 @@ summary_log(const struct log *log, const struct summary_message *summary, const 
 		add_delivered(&closing, destination);
 		add_missing(&closing, destination, summary, spool);
 	}
-	if (closing.used == counts && (summary->profiles == 0 || summary->destinations == 0)) {
-		/* without destinations there never was an exporter, and why not was said */
+	if (summary->profiles == 0 && closing.used == counts) {
 		add(&closing, "; no profile was written");
+		closing.level = LOG_LEVEL_ERROR;
+	} else if (summary->destinations == 0) { /* nobody ever introduced them */
+		add(&closing, "; %" PRIu64 " profile%s lost: the exporter could not be started",
+		    summary->profiles, plural(summary->profiles));
 		closing.level = LOG_LEVEL_ERROR;
 	}
 	if (closing.used > counts)

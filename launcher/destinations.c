@@ -89,6 +89,22 @@ fail_url(const struct choosing *c, enum option_id id, const char *problem, const
 	return fail(c, id, text);
 }
 
+/* Whoever uses these says so first. Ends with OPTION_COUNT. */
+static int
+check_readable(const struct choosing *c, const enum option_id used[])
+{
+	char problem[OPTION_PROBLEM_MAX];
+
+	for (; *used != OPTION_COUNT; used++) {
+		if (!c->options->is_unreadable[*used])
+			continue;
+		snprintf(problem, sizeof(problem), "the value is not %s", option_table[*used].accepts);
+		return fail(c, *used, problem);
+	}
+	return 0;
+}
+#define CHECK_READABLE(c, ...) check_readable(c, (const enum option_id[]){__VA_ARGS__, OPTION_COUNT})
+
 static bool
 is_given(const struct choosing *c, enum option_id id)
 {
@@ -275,6 +291,8 @@ choose_intake(const struct choosing *c, struct delivery_destination *to)
 	const char *site = c->wanted->site[0] ? c->wanted->site : SITE_DEFAULT;
 	int result = check_no_agent_on_command_line(c);
 
+	if (result == 0)
+		result = CHECK_READABLE(c, OPTION_SITE, OPTION_INTAKE_URL, OPTION_API_KEY);
 	to->is_agentless = 1;
 	if (result == 0 && c->wanted->intake_url[0]) {
 		result = set_url(c, OPTION_INTAKE_URL, c->wanted->intake_url, "", "Datadog's intake", to);
@@ -306,13 +324,21 @@ choose_datadog(const struct choosing *c)
 	static const enum option_id agent[] = {OPTION_URL, OPTION_HOST, OPTION_PORT};
 	bool is_wanted = c->wanted->agentless;
 
+	/* Kubernetes puts "tcp://..." into this port's variable for a service of that name: nobody's wish. */
 	for (size_t i = 0; i < sizeof(agent) / sizeof(agent[0]); i++)
-		is_wanted = is_wanted || is_given(c, agent[i]);
+		is_wanted = is_wanted || (is_given(c, agent[i]) && !(agent[i] == OPTION_PORT &&
+								     c->options->is_unreadable[OPTION_PORT]));
 	if (!is_wanted)
 		return 0;
 	struct delivery_destination *to = add_destination(c->choice, DESTINATION_DATADOG);
+	int result = CHECK_READABLE(c, OPTION_HOSTNAME, OPTION_EXTERNAL_ENV);
+	if (result < 0)
+		return result;
 	if (c->wanted->agentless)
 		return choose_intake(c, to);
+	result = c->wanted->url[0] ? 0 : CHECK_READABLE(c, OPTION_URL, OPTION_HOST, OPTION_PORT);
+	if (result < 0)
+		return result;
 	return c->wanted->url[0] ? choose_agent_url(c, to) : choose_agent_host(c, to);
 }
 
@@ -350,8 +376,9 @@ is_header_name(const char *name)
 static bool
 is_set_by_request(const char *name)
 {
-	static const char *const names[] = {"content-type", "content-length", "content-encoding",
-					    "transfer-encoding", "connection"};
+	static const char *const names[] = {"content-type",     "content-length",
+					    "content-encoding", "transfer-encoding",
+					    "connection",       "otlp-profiles-development-version"};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strcasecmp(name, names[i]) == 0)
@@ -438,11 +465,19 @@ choose_otlp(const struct choosing *c)
 	const char *endpoint = c->wanted->otlp_endpoint[0] ? c->wanted->otlp_endpoint : OTLP_ENDPOINT_DEFAULT;
 	bool has_own_url = c->wanted->otlp_url[0];
 
-	if (!has_own_url && !c->wanted->otlp)
+	if (!has_own_url && !c->wanted->otlp && !c->options->is_unreadable[OPTION_OTLP_URL])
 		return 0;
 	struct delivery_destination *to = add_destination(c->choice, DESTINATION_OTLP);
-	int result = has_own_url ? set_url(c, OPTION_OTLP_URL, c->wanted->otlp_url, "", "OTLP receiver", to)
-				 : set_url(c, OPTION_OTLP_ENDPOINT, endpoint, OTLP_PATH, "OTLP receiver", to);
+	int result = CHECK_READABLE(c, OPTION_OTLP_URL, OPTION_OTLP_HEADERS, OPTION_OTLP_TIMEOUT,
+				    OPTION_OTLP_COMPRESSION, OPTION_OTLP_PROTOCOL, OPTION_OTLP_CERTIFICATE,
+				    OPTION_OTLP_CLIENT_CERTIFICATE, OPTION_OTLP_CLIENT_KEY,
+				    OPTION_RESOURCE_ATTRIBUTES, OPTION_HOSTNAME);
+	if (result == 0 && !has_own_url)
+		result = CHECK_READABLE(c, OPTION_OTLP_ENDPOINT);
+	if (result < 0)
+		return result;
+	result = has_own_url ? set_url(c, OPTION_OTLP_URL, c->wanted->otlp_url, "", "OTLP receiver", to)
+			     : set_url(c, OPTION_OTLP_ENDPOINT, endpoint, OTLP_PATH, "OTLP receiver", to);
 	if (result == 0)
 		result = read_otlp_words(c, to);
 	if (result == 0)
@@ -460,10 +495,14 @@ choose_pyroscope(const struct choosing *c)
 	const struct delivery_options *wanted = c->wanted;
 	char credentials[CREDENTIALS_MAX + 1] = "";
 
-	if (!wanted->pyroscope_url[0])
+	if (!wanted->pyroscope_url[0] && !c->options->is_unreadable[OPTION_PYROSCOPE_URL])
 		return 0;
 	struct delivery_destination *to = add_destination(c->choice, DESTINATION_PYROSCOPE);
-	int result = set_url(c, OPTION_PYROSCOPE_URL, wanted->pyroscope_url, PYROSCOPE_PATH, "Pyroscope", to);
+	int result = CHECK_READABLE(c, OPTION_PYROSCOPE_URL, OPTION_PYROSCOPE_USER, OPTION_PYROSCOPE_PASSWORD,
+				    OPTION_PYROSCOPE_TENANT);
+	if (result < 0)
+		return result;
+	result = set_url(c, OPTION_PYROSCOPE_URL, wanted->pyroscope_url, PYROSCOPE_PATH, "Pyroscope", to);
 	if (result < 0)
 		return result;
 	if (wanted->pyroscope_user[0] && to->headers[0])
@@ -516,11 +555,20 @@ choose_prefix(const struct choosing *c)
 /* ---- what they share ---- */
 
 static bool
-has_https(const struct delivery_config *config, bool but_otlp)
+has_scheme(const struct delivery_config *config, const char *scheme)
+{
+	for (uint32_t i = 0; i < config->count; i++)
+		if (strncmp(config->destination[i].url, scheme, strlen(scheme)) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_other_https(const struct delivery_config *config)
 {
 	for (uint32_t i = 0; i < config->count; i++)
 		if (strncmp(config->destination[i].url, "https:", 6) == 0 &&
-		    !(but_otlp && config->destination[i].kind == DESTINATION_OTLP))
+		    config->destination[i].kind != DESTINATION_OTLP)
 			return true;
 	return false;
 }
@@ -552,7 +600,7 @@ choose_certificates(const struct choosing *c)
 		char problem[OPTION_PROBLEM_MAX];
 
 		*rows[i].ret = is_for_otlp ? rows[i].of_otlp : rows[i].of_all;
-		if (!is_for_otlp || !has_https(&c->choice->config, true))
+		if (!is_for_otlp || !has_other_https(&c->choice->config))
 			continue;
 		snprintf(problem, sizeof(problem),
 			 "would be used for the other https:// destinations too; give --%s what is right for "
@@ -603,7 +651,13 @@ choose_remote(const struct choosing *c)
 		result = describe_host(c);
 	if (result == 0)
 		result = choose_otlp(c);
-	return result == 0 ? choose_pyroscope(c) : result;
+	if (result == 0)
+		result = choose_pyroscope(c);
+	if (result == 0 && has_scheme(&c->choice->config, "http:"))
+		result = CHECK_READABLE(c, OPTION_HTTP_PROXY, OPTION_NO_PROXY);
+	if (result == 0 && has_scheme(&c->choice->config, "https:"))
+		result = CHECK_READABLE(c, OPTION_HTTPS_PROXY, OPTION_NO_PROXY);
+	return result;
 }
 
 /* What only OTEL_RESOURCE_ATTRIBUTES names, if it would be accepted as the option's value. */

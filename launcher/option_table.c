@@ -76,6 +76,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 			"/path of its socket. Goes before --host and --port.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.url), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_HOST] = {
 		.name = "host", .letter = 'H', .variable = "DD_AGENT_HOST",
@@ -84,6 +85,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Host of the Datadog agent profiles go to.",
 		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.host), .min = 1, .max = OPTION_HOST_MAX,
+		.is_shared = true,
 	},
 	[OPTION_PORT] = {
 		.name = "port", .letter = 'P', .variable = "DD_TRACE_AGENT_PORT",
@@ -92,6 +94,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Port of the Datadog agent profiles go to.",
 		.accepts = "a port from 1 to 65535",
 		.kind = OPTION_KIND_NUMBER, .offset = VALUE(options.delivery.port), .min = 1, .max = 65535,
+		.is_shared = true,
 	},
 	[OPTION_AGENTLESS] = {
 		.name = "agentless", .variable = "DD_PROFILING_AGENTLESS",
@@ -108,6 +111,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Datadog site of --agentless.",
 		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.site), .min = 1, .max = OPTION_HOST_MAX,
+		.is_shared = true,
 	},
 	[OPTION_INTAKE_URL] = {
 		.name = "intake_url", .variable = "DD_APM_PROFILING_DD_URL",
@@ -116,6 +120,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "With --agentless: the intake's URL, whole, instead of the site's.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.intake_url), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_API_KEY_FILE] = {
 		.name = "api_key_file", .variable = "DDPROF_API_KEY_FILE",
@@ -134,6 +139,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.instead = "put the key into DD_API_KEY, or better into a file that only you can read, for --api_key_file",
 		.accepts = "1 to " TEXT_OF(OPTION_SECRET_MAX) " printable ASCII characters",
 		.kind = OPTION_KIND_SECRET, .offset = VALUE(options.delivery.api_key), .min = 1, .max = OPTION_SECRET_MAX,
+		.is_shared = true,
 	},
 	[OPTION_HOSTNAME] = {
 		.name = "hostname", .variable = "DD_HOSTNAME",
@@ -142,6 +148,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Host name that profiles carry.",
 		.accepts = "1 to " TEXT_OF(OPTION_HOST_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.hostname), .min = 1, .max = OPTION_HOST_MAX,
+		.is_shared = true,
 	},
 	[OPTION_EXTERNAL_ENV] = {
 		.name = "external_env", .variable = "DD_EXTERNAL_ENV",
@@ -150,6 +157,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "What the cluster says of this container, for the agent.",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.external_env), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_RUNTIME_ID] = {
 		.name = "runtime_id", .variable = "DD_PROFILING_RUNTIME_ID",
@@ -175,6 +183,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 			"receivers is /v1development/profiles.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.otlp_url), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_ENDPOINT] = {
 		.name = "otlp_endpoint", .variable = "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -184,6 +193,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 			"nothing: it may have been set for traces.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.otlp_endpoint), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_HEADERS] = {
 		.name = "otlp_headers", .variable = "OTEL_EXPORTER_OTLP_PROFILES_HEADERS",
@@ -195,6 +205,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.instead = "put them into OTEL_EXPORTER_OTLP_PROFILES_HEADERS",
 		.accepts = "1 to " TEXT_OF(OPTION_SECRET_MAX) " printable ASCII characters",
 		.kind = OPTION_KIND_SECRET, .offset = VALUE(options.delivery.otlp_headers), .min = 1, .max = OPTION_SECRET_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_TIMEOUT] = {
 		.name = "otlp_timeout", .variable = "OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT",
@@ -204,6 +215,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Longest time for one OTLP request, in milliseconds.",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.otlp_timeout), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_COMPRESSION] = {
 		.name = "otlp_compression", .variable = "OTEL_EXPORTER_OTLP_PROFILES_COMPRESSION",
@@ -213,6 +225,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "gzip or none.",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.otlp_compression), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_PROTOCOL] = {
 		.name = "otlp_protocol", .variable = "OTEL_EXPORTER_OTLP_PROFILES_PROTOCOL",
@@ -222,6 +235,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "http/protobuf is the only one.",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.otlp_protocol), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_CERTIFICATE] = {
 		.name = "otlp_certificate", .variable = "OTEL_EXPORTER_OTLP_PROFILES_CERTIFICATE",
@@ -231,6 +245,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "As --ca_file, for OTLP.",
 		.accepts = "a path of 1 to " PATH_RANGE,
 		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.otlp_certificate), .min = 1, .max = OPTION_PATH_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_CLIENT_CERTIFICATE] = {
 		.name = "otlp_client_certificate", .variable = "OTEL_EXPORTER_OTLP_PROFILES_CLIENT_CERTIFICATE",
@@ -240,6 +255,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "As --client_certificate, for OTLP.",
 		.accepts = "a path of 1 to " PATH_RANGE,
 		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.otlp_client_certificate), .min = 1, .max = OPTION_PATH_MAX,
+		.is_shared = true,
 	},
 	[OPTION_OTLP_CLIENT_KEY] = {
 		.name = "otlp_client_key", .variable = "OTEL_EXPORTER_OTLP_PROFILES_CLIENT_KEY",
@@ -249,6 +265,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "As --client_key, for OTLP.",
 		.accepts = "a path of 1 to " PATH_RANGE,
 		.kind = OPTION_KIND_PATH, .offset = VALUE(options.delivery.otlp_client_key), .min = 1, .max = OPTION_PATH_MAX,
+		.is_shared = true,
 	},
 	[OPTION_RESOURCE_ATTRIBUTES] = {
 		.name = "resource_attributes", .variable = "OTEL_RESOURCE_ATTRIBUTES",
@@ -259,6 +276,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 			"--service_version.",
 		.accepts = "1 to " TEXT_OF(OPTION_ATTRIBUTES_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.resource_attributes), .min = 1, .max = OPTION_ATTRIBUTES_MAX,
+		.is_shared = true,
 	},
 	[OPTION_PYROSCOPE_URL] = {
 		.name = "pyroscope_url", .variable = "PYROSCOPE_SERVER_ADDRESS",
@@ -267,6 +285,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Send profiles to this Grafana Pyroscope server; /ingest is appended.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.pyroscope_url), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_PYROSCOPE_USER] = {
 		.name = "pyroscope_user", .variable = "PYROSCOPE_BASIC_AUTH_USER",
@@ -275,6 +294,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "User for the Pyroscope server.",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.pyroscope_user), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_PYROSCOPE_PASSWORD] = {
 		.name = "pyroscope_password", .variable = "PYROSCOPE_BASIC_AUTH_PASSWORD",
@@ -284,6 +304,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.instead = "put it into PYROSCOPE_BASIC_AUTH_PASSWORD",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " printable ASCII characters",
 		.kind = OPTION_KIND_SECRET, .offset = VALUE(options.delivery.pyroscope_password), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_PYROSCOPE_TENANT] = {
 		.name = "pyroscope_tenant", .variable = "PYROSCOPE_TENANT_ID",
@@ -292,6 +313,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Tenant (X-Scope-OrgID) at the Pyroscope server.",
 		.accepts = "1 to " TEXT_OF(OPTION_NAME_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.pyroscope_tenant), .min = 1, .max = OPTION_NAME_MAX,
+		.is_shared = true,
 	},
 	[OPTION_CA_FILE] = {
 		.name = "ca_file", .variable = "DDPROF_CA_FILE",
@@ -325,6 +347,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Proxy for http:// destinations, [http://][user:password@]host:port.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.http_proxy), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_HTTPS_PROXY] = {
 		.name = "https_proxy", .variable = "https_proxy",
@@ -334,6 +357,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Proxy for https:// destinations.",
 		.accepts = "a URL of 1 to " TEXT_OF(OPTION_URL_MAX) " printable ASCII characters without spaces",
 		.kind = OPTION_KIND_URL, .offset = VALUE(options.delivery.https_proxy), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_NO_PROXY] = {
 		.name = "no_proxy", .variable = "no_proxy",
@@ -343,6 +367,7 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.help = "Hosts that are reached without a proxy: names, domains, addresses, or '*'.",
 		.accepts = "1 to " TEXT_OF(OPTION_URL_MAX) " bytes of text without control characters",
 		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.no_proxy), .min = 1, .max = OPTION_URL_MAX,
+		.is_shared = true,
 	},
 	[OPTION_DO_EXPORT] = {
 		.name = "do_export", .variable = "DD_PROFILING_DO_EXPORT",

@@ -41,6 +41,7 @@ struct option_row {
 	const char *help_default; /* for people, instead of default_text */
 	const char *accepts;      /* completes "'x' is not ..." */
 	const char *help;
+	bool is_shared;      /* its variables are read by others too: a bad value counts when it is used */
 	const char *instead; /* of a secret: what to use instead of the command line */
 	enum option_kind kind;
 	size_t offset;         /* of the value in struct option_values */

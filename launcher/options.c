@@ -270,8 +270,12 @@ read_environment(struct option_values *values, char *const envp[], struct option
 		if (id == OPTION_EVENT)
 			values->events = (struct event_selection){0};
 		error = set_value(values, id, OPTION_FROM_ENVIRONMENT, variable, value,
-				  result ? &ignored : ret_error);
-		if (error) {
+				  result || option_table[id].is_shared ? &ignored : ret_error);
+		if (error && option_table[id].is_shared) {
+			values->options.is_unreadable[id] = true;
+			values->options.origins[id] = OPTION_FROM_ENVIRONMENT;
+			values->options.variables[id] = variable;
+		} else if (error) {
 			values->events = default_events;
 			result = error;
 		}

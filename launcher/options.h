@@ -156,7 +156,7 @@ struct launch_options {
 	struct delivery_options delivery;
 	unsigned int upload_period_s;
 	unsigned int export_grace_s; /* after the command's end */
-	unsigned int frequency_hz; /* of sCPU */
+	unsigned int frequency_hz;   /* of sCPU */
 	enum unwind_method unwind;
 	unsigned int stack_sample_size; /* bytes; 0: as much as stacks turn out to need */
 	enum log_level log_level;
@@ -175,6 +175,7 @@ struct launch_options {
 	int command_index; /* of the command in argv; argc when there is none */
 	enum option_origin origins[OPTION_COUNT];
 	const char *variables[OPTION_COUNT]; /* which one it is from, when it is from the environment */
+	bool is_unreadable[OPTION_COUNT];    /* it is set, but to nothing that --help describes */
 };
 
 struct option_error {

@@ -184,7 +184,10 @@ options_print_config(const struct launch_options *options, int fd)
 		if (id == OPTION_HELP || id == OPTION_VERSION || row->kind == OPTION_KIND_AUDIT)
 			continue;
 		dprintf(fd, "%-*s", CONFIG_NAME_WIDTH, row->name);
-		print_value(row, &values, fd);
+		if (options->is_unreadable[id])
+			dprintf(fd, "set, but unusable");
+		else
+			print_value(row, &values, fd);
 		if (options->origins[id] == OPTION_FROM_ENVIRONMENT)
 			dprintf(fd, "  (environment %s)\n", options->variables[id]);
 		else if (options->origins[id] == OPTION_FROM_COMMAND_LINE)

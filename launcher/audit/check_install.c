@@ -283,10 +283,21 @@ check_policy(const struct situation *situation, struct findings *findings)
 void
 check_output(const struct situation *situation, struct findings *findings)
 {
+	static const char *const others[] = {
+		"DD_TRACE_AGENT_URL",        "DD_AGENT_HOST", "DD_TRACE_AGENT_PORT",
+		"DD_PROFILING_PPROF_PREFIX", "DDPROF_OTLP",   "OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT",
+		"PYROSCOPE_SERVER_ADDRESS"};
 	const char *named = getenv("DDPROF_OUTPUT");
 	char path[4096], parent[4096];
 
 	(void)situation;
+	for (size_t i = 0; !named && i < sizeof(others) / sizeof(others[0]); i++) {
+		if (!getenv(others[i]))
+			continue;
+		findings_add(findings, "output folder", FINDING_OK, NULL,
+			     "not needed: %s says where profiles go", others[i]);
+		return;
+	}
 	snprintf(path, sizeof(path), "%s", named && *named ? named : ".");
 	snprintf(parent, sizeof(parent), "%s", path);
 	bool is_writable = access(path, W_OK | X_OK) == 0 ||

@@ -55,6 +55,7 @@ check_rows(PAGES[0], classes)
 check_rows(PAGES[0], rows(threat_model, "What must hold"), need_test=True)
 check_rows(PAGES[1], rows(cves, "Privileged launchers"))
 check_rows(PAGES[1], rows(cves, "perf_event_open"))
+check_rows(PAGES[1], rows(cves, "What the exporter speaks"))
 if [row[0] for row in classes] != [str(number) for number in range(1, CLASSES + 1)]:
     problems.append(f"{PAGES[0]}: the classes are not 1 to {CLASSES}, each once")
 print("\n".join(problems) or f"{len(classes)} classes, {len(REFERENCE.findall(threat_model + cves))} references to tests")

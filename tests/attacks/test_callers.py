@@ -181,7 +181,7 @@ class Rules(unittest.TestCase):
         """Peers are socket pairs only: no process of ours can be reached by a name or an address."""
         page = support.read_text(os.path.join(attack.SOURCE, "docs/syscalls.md"))
         sections = {text.split("\n", 1)[0]: text for text in page.split("\n## ")[1:]}
-        for role in ("opener", "supervisor", "unwinder", "symbolizer", "exporter"):
+        for role in ("opener", "supervisor", "unwinder", "symbolizer", "exporter", "uploader"):
             allowed = set(re.findall(r"^\| `?(\w+)`?", sections[role], re.M))
             self.assertIn("recvmsg", allowed)
             self.assertEqual(allowed & {"bind", "listen", "accept", "accept4", "io_uring_setup", "io_uring_enter", "ptrace", "bpf",

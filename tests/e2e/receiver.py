@@ -1,8 +1,10 @@
 """A server that takes profiles, and can be down, slow or unwilling: scripted, on a port that stays its own."""
 
 import http.server
+import os
 import re
 import socket
+import socketserver
 import threading
 import time
 
@@ -23,11 +25,13 @@ class Request:
 class Receiver:
     """Down at first. Answers are given in order, the last one for ever: (status, headers, text)."""
 
-    def __init__(self, case, answers=((200, {}, ""),)):
-        with socket.socket() as probe:  # a port nobody has; it is ours because nobody else asks for it
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+    def __init__(self, case, answers=((200, {}, ""),), path=None):
+        self.path = path  # of a Unix socket instead
+        if not path:
+            with socket.socket() as probe:  # a port nobody has; it is ours because nobody else asks for it
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+        self.url = "unix://" + path if path else f"http://127.0.0.1:{self.port}"
         self.requests = []
         self.answers = list(answers)
         self.server = None
@@ -57,11 +61,11 @@ class Receiver:
             def log_message(self, *_):
                 pass
 
-        class Server(http.server.ThreadingHTTPServer):
+        class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer if self.path else http.server.HTTPServer):
             daemon_threads = True
             allow_reuse_address = True
 
-        self.server = Server(("127.0.0.1", self.port), Handler)
+        self.server = Server(self.path or ("127.0.0.1", self.port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -70,6 +74,8 @@ class Receiver:
             self.server.shutdown()
             self.server.server_close()
             self.server = None
+            if self.path:
+                os.unlink(self.path)
 
     def accepted(self):
         """(launch, sequence) of what was taken, in order."""

@@ -15,7 +15,7 @@ import support
 from private_host import PrivateHost
 from support import LAUNCH, LIBEXEC, target
 
-ROLES = ("opener", "supervisor", "unwinder", "symbolizer", "exporter", "target")
+ROLES = ("opener", "supervisor", "unwinder", "symbolizer", "exporter", "uploader", "target")
 
 
 def setUpModule():

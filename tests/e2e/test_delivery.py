@@ -141,6 +141,23 @@ class Delivery(unittest.TestCase):
         session = self.session(server, 1.2, ["--export_grace", "300"])
         self.finish(session)
 
+    def test_unix_socket(self):
+        """An agent that is started again has a new socket under the old name: an exporter that may not reach it makes
+        place for one that does, which is nobody's death."""
+        path = os.path.join(support.temporary_folder(self), "agent.socket")
+        server = receiver.Receiver(self, path=path).start()
+        session = self.session(server, 9, wait=False)
+        for restarts in range(2):
+            support.wait_until(lambda: len(server.requests) >= 2 + 2 * restarts, 20, "profiles")
+            server.stop()
+            time.sleep(1.5)
+            server.start()
+        lines = self.finish(session)
+        count = self.number(r"; (\d+) profiles delivered", self.closing(lines))
+        self.assertGreaterEqual(count, 8)
+        self.assertEqual(server.sequences(), list(range(count)))
+        self.assertNotIn("the exporter", "\n".join(lines))
+
     # ---- outages ----
 
     def test_outage(self):

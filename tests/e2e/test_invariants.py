@@ -11,10 +11,10 @@ from support import target
 NULL, SOCKET, EVENT, MEMFD, PROC = "/dev/null", "socket", "anon_inode:[perf_event]", "memfd", "/proc"
 SIGNALS, FOLDER, FILE = "anon_inode:[signalfd]", "output", "file"
 ALLOWED = {
-    "supervisor": {NULL: 3, SOCKET: 6, EVENT: "events", MEMFD: 3, PROC: 1, SIGNALS: 1, FOLDER: 1, FILE: 64},
+    "supervisor": {NULL: 3, SOCKET: 6, EVENT: "events", MEMFD: 4, PROC: 1, SIGNALS: 1, FOLDER: 1, FILE: 64},
     "unwinder": {NULL: 3, SOCKET: 2, EVENT: "events", MEMFD: 2, FILE: 64},
     "symbolizer": {NULL: 3, SOCKET: 2},
-    "exporter": {NULL: 3, SOCKET: 1, FOLDER: 1, MEMFD: 1},
+    "exporter": {NULL: 5, SOCKET: 1, FOLDER: 1, MEMFD: 1},  # two in place of a spool and a prefix folder
 }
 
 

@@ -258,7 +258,7 @@ class Around(unittest.TestCase):
 
     def test_headers(self):
         message = Message(pprofs.small().bytes(), OTLP, headers="x-team: a b\n", url="http://h/v1development/profiles")
-        self.assertEqual({k: v for k, v in message.headers.items() if k != "user-agent"}, {"content-type": "application/x-protobuf", "x-team": "a b"})
+        self.assertEqual({k: v for k, v in message.headers.items() if k != "user-agent"}, {"content-type": "application/x-protobuf", "otlp-profiles-development-version": "1", "x-team": "a b"})
         self.assertEqual(message.url, "http://h/v1development/profiles")
 
     def test_gzip(self):

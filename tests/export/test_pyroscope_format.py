@@ -63,14 +63,25 @@ class Profile(unittest.TestCase):
 
         self.assertEqual(types(after), [("cpu", "nanoseconds"), ("samples", "count"), ("cpu", "nanoseconds")])
         self.assertFalse([sample.label for sample in after.sample if sample.label])
+        # The samples of two threads with one stack are one.
+        self.assertEqual([list(sample.value) for sample in after.sample], [[50505050, 5], [10101010, 1], [10101010, 1]])
+        stacks = {tuple(sample.location_id): sample.value for sample in before.sample}
+        self.assertEqual({tuple(sample.location_id) for sample in after.sample}, set(stacks))
         # Everything else is as it was, the function named cpu-time too.
         self.assertEqual(list(after.string_table)[:len(before.string_table)], list(before.string_table))
         for one in before, after:
-            for sample in one.sample:
-                del sample.label[:]
-            del one.sample_type[:], one.string_table[:]
+            del one.sample_type[:], one.string_table[:], one.sample[:]
             one.ClearField("period_type")
         self.assertEqual(after, before)
+
+    def test_totals(self):
+        b = pprofs.large()
+        after = pprofs.pb2.Profile.FromString(gzip.decompress(Message(b.bytes(), PYROSCOPE).body))
+        for number in range(2):
+            self.assertEqual(sum(sample.value[number] for sample in after.sample), sum(sample.value[number] for sample in b.message.sample))
+        stacks = [tuple(sample.location_id) for sample in after.sample]
+        self.assertEqual(len(set(stacks)), len(stacks))
+        self.assertEqual(set(stacks), {tuple(sample.location_id) for sample in b.message.sample})
 
     def test_not_a_profile(self):
         self.assertEqual(Message(b"x", PYROSCOPE).error, "Bad message")

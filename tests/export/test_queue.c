@@ -434,7 +434,7 @@ test_no_hope_from_refusals(void **state)
 	add(1);
 	queue_advance(queue, 0);
 	answer(0, 403, 0);
-	queue_hurry(queue, 10000000, 100); /* longer than until the next probe */
+	queue_hurry(queue, 10000000, 100);  /* longer than until the next probe */
 	assert_true(queue_has_hope(queue)); /* somebody may have mended it */
 	queue_advance(queue, 100);
 	answer(0, 400, 100);

@@ -162,6 +162,7 @@ test_uploads(void **state)
 		 COUNTS "; 1 profile delivered to " AGENT "; 3 not delivered (" AGENT
 			": there was no time), kept in s for the next run; 1 lost (" AGENT
 			": there was no time), the spool had no room for them\n"},
+		{{.profiles = 1}, "o", "", COUNTS "; 1 profile lost: the exporter could not be started\n"},
 		/* what the exporter says cannot drive a terminal */
 		{{.profiles = 1, UPLOAD(.problem = "\033[2J\n")},
 		 "",

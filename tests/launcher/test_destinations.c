@@ -301,9 +301,24 @@ test_nothing_chosen(void **state)
 					     "OTEL_RESOURCE_ATTRIBUTES=?",
 					     NULL};
 
+	/* Nor, whatever they hold, is it a reason to complain. */
+	static const char *const unreadable[] = {"OTEL_EXPORTER_OTLP_ENDPOINT=a b",
+						 "OTEL_EXPORTER_OTLP_HEADERS=\xff",
+						 "OTEL_EXPORTER_OTLP_PROTOCOL=\n",
+						 "OTEL_RESOURCE_ATTRIBUTES=\xff",
+						 "DD_API_KEY=\t",
+						 "DD_SITE=\t",
+						 "PYROSCOPE_BASIC_AUTH_USER=\t",
+						 "https_proxy=a b",
+						 "DD_HOSTNAME=\t",
+						 NULL};
+
 	(void)state;
 	assert_int_equal(choose(NOTHING, NOTHING), 0);
 	assert_true(choice.is_default && choice.may_export);
+	assert_int_equal(choose(NOTHING, unreadable), 0);
+	assert_true(choice.is_default);
+	assert_int_equal(choose(WORDS("--output", "x"), unreadable), 0);
 	assert_int_equal(choose(NOTHING, others), 0);
 	assert_true(choice.is_default);
 	assert_int_equal(choice.config.count, 0);

@@ -521,7 +521,7 @@ test_rights(void **state)
 		{"getdents64", {0}, SUPERVISOR | EXPORTER},
 		{"flock", {0}, SUPERVISOR | EXPORTER},
 		{"fsync", {0}, SUPERVISOR | EXPORTER},
-		{"ftruncate", {0}, SUPERVISOR | UNWINDER | EXPORTER},
+		{"ftruncate", {0}, SUPERVISOR | UNWINDER},
 		{"newfstatat", {0, 0, 0, AT_EMPTY_PATH}, EVERYONE},
 		{"newfstatat", {0, 0, 0, 0}, SUPERVISOR},
 		{"newfstatat", {(uint32_t)AT_FDCWD, 0, 0, 0}, SUPERVISOR | UPLOADER},

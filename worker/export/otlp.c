@@ -8,6 +8,7 @@
 #include "worker/export/otlp_messages.h"
 #include "worker/export/otlp_resource.h"
 #include "worker/export/sample_type.h"
+#include "worker/export/saturate.h"
 #include "worker/profile/decode.h"
 
 #include <errno.h>
@@ -17,7 +18,8 @@
 #define ARENA_BYTES_MAX (1u << 30)
 #define DICTIONARY_BYTES_MAX (512u << 20)
 #define TYPES_MAX 64
-#define ATTRIBUTES_MAX 64 /* of a sample or a profile; we make five and some twenty */
+#define SCHEMA_VERSION "1" /* what the Collector calls the schema of 1.10 and 1.11; it refuses another's */
+#define ATTRIBUTES_MAX 64  /* of a sample or a profile; we make five and some twenty */
 #define UNKNOWN UINT32_MAX
 
 typedef Perftools__Profiles__Profile Profile;
@@ -333,8 +335,7 @@ static void
 add_values(int64_t *sums, const Sample *sample, size_t types)
 {
 	for (size_t i = 0; i < types && i < sample->n_value; i++)
-		if (__builtin_add_overflow(sums[i], sample->value[i], &sums[i]))
-			sums[i] = sample->value[i] > 0 ? INT64_MAX : INT64_MIN;
+		sums[i] = add_saturated(sums[i], sample->value[i]);
 }
 
 static void
@@ -554,6 +555,8 @@ format_otlp(const struct format_input *input, struct format_output *ret)
 
 	if (result == 0)
 		result = format_add_header(ret, "Content-Type", "application/x-protobuf");
+	if (result == 0)
+		result = format_add_header(ret, "OTLP-Profiles-Development-Version", SCHEMA_VERSION);
 	if (result == 0 && input->destination->has_gzip)
 		result = format_add_header(ret, "Content-Encoding", "gzip");
 	return result;

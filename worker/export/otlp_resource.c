@@ -6,6 +6,7 @@
 #include "ipc/key_values.h"
 #include "worker/export/format_kinds.h"
 #include "worker/export/otlp_messages.h"
+#include "worker/export/tags.h"
 
 #include <string.h>
 
@@ -102,19 +103,6 @@ add_known(struct resource *r, const struct format_input *input)
 	add_text(r, "container.id", is_in_container ? container : "");
 }
 
-static void
-add_tags(struct resource *r, const char *tags)
-{
-	while (*tags) {
-		size_t length = strcspn(tags, ","), key = strcspn(tags, ":");
-
-		if (key < length)
-			add(r, tags, key, tags + key + 1, length - key - 1);
-		tags += length;
-		tags += *tags == ',';
-	}
-}
-
 Otlp__Resource *
 otlp_resource(const struct format_input *input, struct arena *arena)
 {
@@ -126,6 +114,8 @@ otlp_resource(const struct format_input *input, struct arena *arena)
 		.values = NEW_MESSAGES(arena, Otlp__AnyValue, OTLP__ANY_VALUE__INIT, ATTRIBUTES_MAX),
 	};
 
+	struct tag tag;
+
 	if (!made || !r.list || !r.values)
 		return NULL;
 	add_text(&r, "service.name", facts->service[0] ? facts->service : "unknown_service");
@@ -133,7 +123,8 @@ otlp_resource(const struct format_input *input, struct arena *arena)
 	add_text(&r, "deployment.environment.name", facts->environment);
 	add_given(&r, input->config->resource_attributes);
 	add_known(&r, input);
-	add_tags(&r, facts->tags);
+	for (const char *at = facts->tags; tag_next(&at, &tag);)
+		add(&r, tag.key, tag.key_length, tag.value, tag.value_length);
 	made[0]->attributes = r.list;
 	made[0]->n_attributes = r.count;
 	return arena->exhausted ? NULL : made[0];

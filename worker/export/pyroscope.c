@@ -7,7 +7,10 @@
 #include "worker/export/buffer.h"
 #include "worker/export/compress.h"
 #include "worker/export/sample_type.h"
+#include "worker/export/saturate.h"
+#include "worker/export/tags.h"
 #include "worker/profile/decode.h"
+#include "worker/profile/stack_table.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -54,29 +57,18 @@ add_label(struct buffer *name, const char *key, size_t key_length, const char *v
 	++*count;
 }
 
-static void
-add_tags(struct buffer *name, const char *tags, unsigned *count)
-{
-	while (*tags) {
-		size_t length = strcspn(tags, ","), key = strcspn(tags, ":");
-
-		if (key < length)
-			add_label(name, tags, key, tags + key + 1, length - key - 1, count);
-		tags += length;
-		tags += *tags == ',';
-	}
-}
-
 static char *
 make_name(const struct profile_facts *facts)
 {
 	struct buffer name = {0};
+	struct tag tag;
 	unsigned count = 0;
 
 	add_restricted(&name, facts->service, strlen(facts->service), "-_./");
 	add_label(&name, "env", 3, facts->environment, strlen(facts->environment), &count);
 	add_label(&name, "version", 7, facts->version, strlen(facts->version), &count);
-	add_tags(&name, facts->tags, &count);
+	for (const char *at = facts->tags; tag_next(&at, &tag);)
+		add_label(&name, tag.key, tag.key_length, tag.value, tag.value_length, &count);
 	buffer_add_text(&name, count > 0 ? "}" : "");
 	return buffer_take_text(&name);
 }
@@ -146,6 +138,38 @@ rename_types(Perftools__Profiles__Profile *profile, struct arena *arena)
 	return result;
 }
 
+/* Stacks that only labels told apart become one sample: a server refuses more than 16,000. */
+static int
+merge_samples(Perftools__Profiles__Profile *profile)
+{
+	struct budget budget = {.limit = DECODED_BYTES_MAX};
+	struct stack_table stacks = {.count = 0};
+	int result = 0;
+
+	for (size_t i = 0; i < profile->n_sample && result == 0; i++) {
+		Perftools__Profiles__Sample *sample = profile->sample[i], *first;
+		size_t depth = sample->n_location_id;
+		uint64_t *stack = stack_table_begin(&stacks, &budget, depth, &result);
+		uint32_t known = stacks.count, number = 0;
+
+		for (size_t j = 0; stack && j < depth; j++)
+			stack[j] = sample->location_id[j];
+		if (stack)
+			result = stack_table_put(&stacks, &budget, depth, &number);
+		sample->n_label = 0;
+		if (result < 0 || number == known) {
+			profile->sample[known] = sample;
+			continue;
+		}
+		first = profile->sample[number];
+		for (size_t j = 0; j < first->n_value && j < sample->n_value; j++)
+			first->value[j] = add_saturated(first->value[j], sample->value[j]);
+	}
+	profile->n_sample = stacks.count;
+	stack_table_clear(&stacks, &budget);
+	return result == -ENOSPC ? -ERANGE : result;
+}
+
 static int
 encode(const Perftools__Profiles__Profile *profile, struct format_output *ret)
 {
@@ -169,11 +193,10 @@ format_pyroscope(const struct format_input *input, struct format_output *ret)
 
 	if (result == 0)
 		result = rename_types(profile, &arena);
-	if (result == 0) {
-		for (size_t i = 0; i < profile->n_sample; i++)
-			profile->sample[i]->n_label = 0;
+	if (result == 0)
+		result = merge_samples(profile);
+	if (result == 0)
 		result = encode(profile, ret);
-	}
 	if (result == 0) {
 		ret->url = make_url(input, profile->period);
 		result = ret->url ? format_add_header(ret, "Content-Type", "application/octet-stream")

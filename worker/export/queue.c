@@ -272,8 +272,9 @@ bool
 queue_has_hope(const struct queue *queue)
 {
 	for (unsigned i = 0; i < queue->destinations; i++)
-		if (queue->sender[i].item || (oldest(queue, i, /* is_set_aside= */ false) && !queue->sender[i].is_hopeless &&
-					      queue->sender[i].retry.next_ms <= queue->deadline_ms))
+		if (queue->sender[i].item ||
+		    (oldest(queue, i, /* is_set_aside= */ false) && !queue->sender[i].is_hopeless &&
+		     queue->sender[i].retry.next_ms <= queue->deadline_ms))
 			return true;
 	return false;
 }
