@@ -81,6 +81,21 @@ class Program:
                 self.process.wait()
 
 
+class WithReceiver(unittest.TestCase):
+    """One receiver for all tests of a class, as cls.receiver."""
+
+    make = None  # given a test case, that it may clean up after it
+
+    @classmethod
+    def setUpClass(cls):
+        cls.owner = unittest.FunctionTestCase(lambda: None)
+        cls.receiver = cls.make(cls.owner)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.owner.doCleanups()
+
+
 # ---- requests, by hand ----
 
 

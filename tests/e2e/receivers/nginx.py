@@ -30,7 +30,8 @@ http {{
 		location /elsewhere {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 	server {{ {small} client_max_body_size 512; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 	server {{ {slow} location / {{ proxy_pass http://127.0.0.1:{upstream}; proxy_read_timeout 1s; }} }}
-	server {{ {mutual} ssl_client_certificate ca.pem; ssl_verify_client on; location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
+	server {{ {mutual} ssl_client_certificate ca.pem; ssl_verify_client on;
+		location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 	server {{ {misnamed} ssl_certificate elsewhere.pem; ssl_certificate_key elsewhere.key; return 200; }}
 	server {{ {plain} location / {{ proxy_pass http://127.0.0.1:{upstream}; }} }}
 }}
@@ -167,4 +168,7 @@ class Nginx:
 
 
 def has_ipv6():
-    return "00000000000000000000000000000001" in support.read_text("/proc/net/if_inet6") if os.path.exists("/proc/net/if_inet6") else False
+    try:
+        return "0" * 31 + "1 " in support.read_text("/proc/net/if_inet6")
+    except OSError:
+        return False

@@ -4,7 +4,8 @@ official classes; and the same with all indices resolved, to be compared with a 
 from google.protobuf.unknown_fields import UnknownFieldSet
 from opentelemetry.proto.collector.profiles.v1development.profiles_service_pb2 import ExportProfilesServiceRequest
 
-TABLES = ("mapping_table", "location_table", "function_table", "link_table", "string_table", "attribute_table", "stack_table")
+TABLES = ("mapping_table", "location_table", "function_table", "link_table", "string_table", "attribute_table",
+          "stack_table")
 
 # An index field: the message it is in, its name, the table it points into. (KeyValue and AnyValue are everywhere.)
 REFERENCES = (
@@ -103,7 +104,8 @@ def repetitions(request):
 
 
 def all_profiles(request):
-    return [profile for resource in request.resource_profiles for scope in resource.scope_profiles for profile in scope.profiles]
+    return [profile for resource in request.resource_profiles for scope in resource.scope_profiles
+            for profile in scope.profiles]
 
 
 def samples(request):

@@ -34,7 +34,8 @@ service:
 
 # One process does everything, on the loopback interface only, and reports to nobody.
 PYROSCOPE = """-target=all -server.http-listen-address=127.0.0.1 -server.grpc-listen-address=127.0.0.1
--memberlist.bind-addr=127.0.0.1 -memberlist.advertise-addr=127.0.0.1 -usage-stats.enabled=false -self-profiling.disable-push=true
+-memberlist.bind-addr=127.0.0.1 -memberlist.advertise-addr=127.0.0.1
+-usage-stats.enabled=false -self-profiling.disable-push=true
 -storage.backend=filesystem -storage.filesystem.dir=store -pyroscopedb.data-path=data -compactor.data-dir=compactor
 -compactor.ring.instance-addr=127.0.0.1 -distributor.ring.instance-addr=127.0.0.1 -ingester.lifecycler.addr=127.0.0.1
 -overrides-exporter.ring.instance-addr=127.0.0.1 -query-frontend.instance-addr=127.0.0.1

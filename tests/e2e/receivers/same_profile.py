@@ -48,8 +48,9 @@ def check_otlp(case, content, file):
     case.assertEqual({(one["file"], one["attributes"].get(BUILD_ID, "")) for one in content["mappings"]},
                      {(file.mapping_name(one), strings[one.build_id]) for one in message.mapping})
     case.assertEqual({(frame[0], frame[1], frame[2]) for frame in frames(content) if frame[2]},
-                     {(strings[file.functions[line.function_id].name], strings[file.functions[line.function_id].filename], line.line)
-                      for location in message.location for line in location.line if line.line})
+                     {(strings[function.name], strings[function.filename], line.line)
+                      for location in message.location for line in location.line if line.line
+                      for function in [file.functions[line.function_id]]})
     return functions
 
 

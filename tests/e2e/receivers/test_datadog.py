@@ -5,7 +5,6 @@ tables, by aiohttp's multipart reader, zstd(1) and Go's pprof, and compared with
 import os
 import platform
 import time
-import unittest
 
 import harness
 import support
@@ -20,19 +19,12 @@ def setUpModule():
     support.require_profiling()
 
 
-class Uploads(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.case = cls("test_tcp")
-        cls.agent = harness.DatadogAgent(cls.case)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.case.doCleanups()
+class Uploads(harness.WithReceiver):
+    make = harness.DatadogAgent
 
     def setUp(self):
-        self.agent.forget()
-        self.url = f"http://127.0.0.1:{self.agent.port}"
+        self.receiver.forget()
+        self.url = f"http://127.0.0.1:{self.receiver.port}"
 
     def run_to_agent(self, options, command=(), external_env=None, **named):
         """(session, uploads); every upload is what wire.py wants, and there is one for each file."""
@@ -41,8 +33,9 @@ class Uploads(unittest.TestCase):
         self.assertEqual(session.status, 0, session.stderr)
         wanted = wire.Expected("shop", "prod", "1.2", (("team", "a"), ("zone", "b")), not_before=began - 1,
                                not_after=time.time() + 1, external_env=external_env)
-        requests = self.agent.requests()
-        uploads = [wire.read(request, wire.dataclasses.replace(wanted, sequence=number)) for number, request in enumerate(requests)]
+        requests = self.receiver.requests()
+        uploads = [wire.read(request, wire.dataclasses.replace(wanted, sequence=number))
+                   for number, request in enumerate(requests)]
         self.assertEqual(len(uploads), len(session.profile_paths()), session.stderr)
         self.assertTrue(uploads, "no profile at all")
         for upload, file in zip(uploads, session.profiles()):
@@ -65,32 +58,32 @@ class Uploads(unittest.TestCase):
 
     def test_tcp(self):
         upload = self.one_upload("--url", self.url)
-        self.assertEqual(upload.request.headers["host"], f"127.0.0.1:{self.agent.port}")
+        self.assertEqual(upload.request.headers["host"], f"127.0.0.1:{self.receiver.port}")
         self.assertEqual((upload.tags["number_of_cpu_cores"], upload.tags["number_hw_concurent_threads"]),
                          (str(os.sysconf("SC_NPROCESSORS_CONF")), str(os.sysconf("SC_NPROCESSORS_ONLN"))))
         self.assertEqual(upload.tags["cpu_arch"], {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()])
         self.assertTrue(upload.tags["runtime_platform"].startswith(platform.machine() + "-"), upload.tags)
 
     def test_unix_socket(self):
-        for url in ("unix://" + self.agent.socket_path, self.agent.socket_path):
+        for url in ("unix://" + self.receiver.socket_path, self.receiver.socket_path):
             with self.subTest(url=url):
-                self.agent.forget()
+                self.receiver.forget()
                 upload = self.one_upload("--url", url)
                 self.assertEqual(upload.request.headers["host"], "localhost")
 
     def test_ordinary_user(self):
-        for url in (self.url, "unix://" + self.agent.socket_path):
+        for url in (self.url, "unix://" + self.receiver.socket_path):
             with self.subTest(url=url):
-                self.agent.forget()
+                self.receiver.forget()
                 self.one_upload("--url", url, prefix=support.user_prefix())
 
     def test_other_ways_to_name_the_agent(self):
-        port = str(self.agent.port)
+        port = str(self.receiver.port)
         for options, environment in ((["--url", "127.0.0.1:" + port], {}), (["-H", "127.0.0.1", "-P", port], {}),
                                      ([], {"DD_TRACE_AGENT_URL": self.url}),
                                      ([], {"DD_AGENT_HOST": "localhost", "DD_TRACE_AGENT_PORT": port})):
             with self.subTest(options=options, environment=environment):
-                self.agent.forget()
+                self.receiver.forget()
                 self.one_upload(*options, env={**os.environ, **environment})
 
     def test_other_readers(self):
@@ -116,10 +109,10 @@ class Uploads(unittest.TestCase):
     def test_two_launches(self):
         """Each has a runtime-id of its own, unless it is given one."""
         ids = [self.one_upload("--url", self.url).tags["runtime-id"]]
-        self.agent.forget()
+        self.receiver.forget()
         ids.append(self.one_upload("--url", self.url).tags["runtime-id"])
         self.assertNotEqual(*ids)
-        self.agent.forget()
+        self.receiver.forget()
         again = self.one_upload("--url", self.url, env={**os.environ, "DD_PROFILING_RUNTIME_ID": ids[0]})
         self.assertEqual(again.tags["runtime-id"], ids[0])
 

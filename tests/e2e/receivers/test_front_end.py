@@ -7,7 +7,6 @@ import os
 import re
 import threading
 import time
-import unittest
 
 import harness
 import nginx
@@ -24,16 +23,13 @@ def setUpModule():
     support.require_profiling()
 
 
-class FrontEnd(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.case = cls("test_success")
-        cls.server = nginx.Nginx(cls.case)
-        cls.upstream = cls.server.upstream
+class FrontEnd(harness.WithReceiver):
+    make = nginx.Nginx
 
     @classmethod
-    def tearDownClass(cls):
-        cls.case.doCleanups()
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.upstream = cls.receiver.upstream
 
     def launch(self, listener, *options, authority="ca.pem", host="localhost", script=(), command=WORK, **environment):
         """The session, over; self.log is what it said. The profile is also in its folder. Options may name another place
@@ -41,8 +37,8 @@ class FrontEnd(unittest.TestCase):
         self.upstream.begin(*script)
         path = os.path.join(support.temporary_folder(self), "log")
         self.began = time.monotonic()
-        where = ["--url", self.server.url(listener, host)] if listener else []
-        session = support.run(self, command, ["--service", "shop", *where, "--ca_file", self.server.file(authority),
+        where = ["--url", self.receiver.url(listener, host)] if listener else []
+        session = support.run(self, command, ["--service", "shop", *where, "--ca_file", self.receiver.file(authority),
                                               "--log_mode", path, *options], env={**os.environ, **environment})
         self.took = time.monotonic() - self.began
         self.log = support.read_text(path)
@@ -97,7 +93,8 @@ class FrontEnd(unittest.TestCase):
         """Said once, with the server's words, however many profiles there are; and in the line at the end."""
         for status in (400, 401, 403):
             with self.subTest(status=status):
-                self.launch("tls", "-u", "1", command=[target("split"), "3.5"], script=[Answer(status, words=b"no such key\n")] * 50)
+                self.launch("tls", "-u", "1", command=[target("split"), "3.5"],
+                            script=[Answer(status, words=b"no such key\n")] * 50)
                 self.check_did_not_arrive(rf"refuses .*{status}.*no such key")
                 self.assertRegex(self.log.splitlines()[-1], rf"lost.*{status}.*no such key")
                 self.assertEqual(len(re.findall(" refuses ", self.log)), 1, self.log)
@@ -145,7 +142,7 @@ class FrontEnd(unittest.TestCase):
         """nginx gives up on its server (504), and we come again."""
         session = self.launch("slow", script=[Answer(delay_s=2)])
         support.wait_until(lambda: len(self.upstream.requests) >= 2)
-        self.assertEqual(self.server.statuses("slow")[-2:], [504, 200])
+        self.assertEqual(self.receiver.statuses("slow")[-2:], [504, 200])
         requests = self.upstream.requests  # of which the first was taken, too, but nobody was told
         self.assertEqual(requests[0].body.count(wire.ZSTD_MAGIC), 1)
         self.assertEqual([wire.split_body(one)[1] for one in requests[:1]], [wire.split_body(one)[1] for one in requests[1:]])
@@ -162,12 +159,12 @@ class FrontEnd(unittest.TestCase):
 
     def test_closes_before_the_body(self):
         """As soon as nginx knows the headers, until it is told otherwise."""
-        self.server.be_rude(True)
-        known = len(self.server.statuses("tls"))
+        self.receiver.be_rude(True)
+        known = len(self.receiver.statuses("tls"))
 
         def relent():
-            support.wait_until(lambda: 444 in self.server.statuses("tls")[known:], 30)
-            self.server.be_rude(False)
+            support.wait_until(lambda: 444 in self.receiver.statuses("tls")[known:], 30)
+            self.receiver.be_rude(False)
 
         thread = threading.Thread(target=relent, daemon=True)
         thread.start()
@@ -182,7 +179,7 @@ class FrontEnd(unittest.TestCase):
         self.check_arrived_once(session)
 
     def test_client_certificate(self):
-        own = ["--client_certificate", self.server.file("client.pem"), "--client_key", self.server.file("client.key")]
+        own = ["--client_certificate", self.receiver.file("client.pem"), "--client_key", self.receiver.file("client.key")]
         self.check_arrived_once(self.launch("mutual", *own))
 
     def test_no_client_certificate(self):
@@ -190,14 +187,14 @@ class FrontEnd(unittest.TestCase):
         self.check_did_not_arrive(r"400.*No required SSL certificate was sent")
 
     def test_client_certificate_of_a_stranger(self):
-        own = ["--client_certificate", self.server.file("stranger.pem"), "--client_key", self.server.file("stranger.key")]
+        own = ["--client_certificate", self.receiver.file("stranger.pem"), "--client_key", self.receiver.file("stranger.key")]
         self.launch("mutual", *own)
         self.check_did_not_arrive(r"400.*The SSL certificate error")
 
     def test_intake(self):
         """Without an agent: another path, the key, and the host."""
         key = "0123456789abcdef" * 2
-        session = self.launch(None, "--agentless", "true", "--intake_url", self.server.url("tls") + wire.INTAKE_PATH,
+        session = self.launch(None, "--agentless", "true", "--intake_url", self.receiver.url("tls") + wire.INTAKE_PATH,
                               DD_API_KEY=key, DD_HOSTNAME="me")
         self.check_arrived_once(session, wire.Expected("shop", api_key=key, hostname="me"))
         self.assertNotIn(key, self.log + session.stderr.decode())

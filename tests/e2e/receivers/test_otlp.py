@@ -4,7 +4,6 @@
 
 import os
 import time
-import unittest
 
 import harness
 import same_profile
@@ -18,16 +17,13 @@ def setUpModule():
     support.require_profiling()
 
 
-class Otlp(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.case = cls("test_content")
-        cls.receiver = harness.OtlpReceiver(cls.case)
-        cls.url = f"http://127.0.0.1:{cls.receiver.port}/v1development/profiles"
+class Otlp(harness.WithReceiver):
+    make = harness.OtlpReceiver
 
     @classmethod
-    def tearDownClass(cls):
-        cls.case.doCleanups()
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.url = f"http://127.0.0.1:{cls.receiver.port}/v1development/profiles"
 
     def run_to_receiver(self, options=(), command=(), **named):
         """(session, what came); nothing was wrong with it, and there is one for each file."""

@@ -31,7 +31,8 @@ def good():
     dictionary.mapping_table.add(memory_start=0x1000, memory_limit=0x2000, filename_strindex=5, attribute_indices=[1])
     for number, name in ((1, 3), (2, 4)):
         dictionary.function_table.add(name_strindex=name, filename_strindex=6)
-        dictionary.location_table.add(mapping_index=1, address=0x1000 + 16 * number).lines.add(function_index=number, line=number)
+        location = dictionary.location_table.add(mapping_index=1, address=0x1000 + 16 * number)
+        location.lines.add(function_index=number, line=number)
     dictionary.stack_table.add(location_indices=[2, 1])
     resource = request.resource_profiles.add()
     resource.resource.attributes.add(key="service.name").value.string_value = "shop"
@@ -90,7 +91,8 @@ WRONG = (
     ("Stack.location_indices is 3, outside location_table", change(table("stack_table", 1), location_indices=[2, 1, 3])),
     ("Location.mapping_index is 2, outside", change(table("location_table", 1), mapping_index=2)),
     ("Location.attribute_indices is 5, outside", change(table("location_table", 1), attribute_indices=[5])),
-    ("Line.function_index is 3, outside", change(lambda request: request.dictionary.location_table[1].lines[0], function_index=3)),
+    ("Line.function_index is 3, outside",
+     change(lambda request: request.dictionary.location_table[1].lines[0], function_index=3)),
     ("Function.name_strindex is 9, outside", change(table("function_table", 1), name_strindex=9)),
     ("Function.system_name_strindex is 9, outside", change(table("function_table", 1), system_name_strindex=9)),
     ("Function.filename_strindex is 9, outside", change(table("function_table", 1), filename_strindex=9)),
@@ -107,7 +109,8 @@ WRONG = (
     ("stack_table: nobody refers to [2]", lambda request: request.dictionary.stack_table.add(location_indices=[1])),
     ("string_table: nobody refers to [9]", lambda request: request.dictionary.string_table.append("nobody's")),
     ("string_table has an entry twice", lambda request: request.dictionary.string_table.append("main")),
-    ("function_table has an entry twice", lambda request: request.dictionary.function_table.add().CopyFrom(request.dictionary.function_table[1])),
+    ("function_table has an entry twice",
+     lambda request: request.dictionary.function_table.append(request.dictionary.function_table[1])),
     ("a Sample has neither values nor", change(sample_of, values=[])),
     ("a Sample has 1 values but 2 timestamps", change(sample_of, timestamps_unix_nano=[10**18, 10**18 + 1])),
     ("a timestamp is outside its Profile", change(sample_of, timestamps_unix_nano=[10**18 + 10**9])),
@@ -148,8 +151,8 @@ class Checks(unittest.TestCase):
         """A newer opentelemetry-proto with another index field: REFERENCES has to learn it."""
         import opentelemetry.proto.common.v1.common_pb2 as common  # pylint: disable=import-outside-toplevel
         import opentelemetry.proto.profiles.v1development.profiles_pb2 as schema  # pylint: disable=import-outside-toplevel
-        found = {(message.name, field.name) for file in (schema, common) for message in file.DESCRIPTOR.message_types_by_name.values()
-                 for field in message.fields if field.name.endswith(("index", "indices"))}
+        messages = [message for file in (schema, common) for message in file.DESCRIPTOR.message_types_by_name.values()]
+        found = {(message.name, field.name) for message in messages for field in message.fields if field.name.endswith(("index", "indices"))}
         self.assertEqual(found, {(message, field) for message, field, _ in otlp_checks.REFERENCES})
 
     def test_resolved(self):
@@ -158,8 +161,9 @@ class Checks(unittest.TestCase):
         self.assertEqual(content["mappings"][0]["attributes"], {"process.executable.build_id.gnu": "abcd"})
         profile, = content["profiles"]
         self.assertEqual((profile["sample_type"], profile["period"]), (["cpu", "nanoseconds"], 10**7))
-        self.assertEqual(profile["samples"], [{"stack": [["main", "svc.c", 1, "svc", 0x1010], ["work", "svc.c", 2, "svc", 0x1020]],
-                                               "values": [3 * 10**7], "times": [], "attributes": {"thread.id": 4711}}])
+        self.assertEqual(profile["samples"], [{
+            "stack": [["main", "svc.c", 1, "svc", 0x1010], ["work", "svc.c", 2, "svc", 0x1020]],
+            "values": [3 * 10**7], "times": [], "attributes": {"thread.id": 4711}}])
 
 
 class Receiver(unittest.TestCase):
@@ -167,7 +171,8 @@ class Receiver(unittest.TestCase):
         self.receiver = harness.OtlpReceiver(self)
 
     def post(self, body, path=otlp_receiver.PATH, **headers):
-        headers = {"Content-Type": "application/x-protobuf", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        headers = {"Content-Type": "application/x-protobuf",
+                   **{name.replace("_", "-"): value for name, value in headers.items()}}
         return harness.exchange(http.client.HTTPConnection("127.0.0.1", self.receiver.port), "POST", path, body, headers)
 
     def test_good(self):
@@ -182,7 +187,8 @@ class Receiver(unittest.TestCase):
     def test_bad(self):
         body = good().SerializeToString()
         for said, arguments in (("not application/x-protobuf", {"Content_Type": "application/json"}),
-                                ("path /v1/profiles", {"path": "/v1/profiles"}), ("content-encoding", {"Content_Encoding": "deflate"}),
+                                ("path /v1/profiles", {"path": "/v1/profiles"}),
+                                ("content-encoding", {"Content_Encoding": "deflate"}),
                                 ("not an ExportProfilesServiceRequest", {"body": body[:-1]})):
             with self.subTest(said=said):
                 status, text = self.post(**{"body": body, **arguments})

@@ -8,6 +8,7 @@ import os
 import time
 import unittest
 
+import harness
 import nginx
 import pyroscope_rules
 import same_profile
@@ -25,7 +26,8 @@ class Good:
         self.pb2 = support.Profile.pb2 = support.Profile.pb2 or support.load_schema()
         now = int(time.time())
         self.method, self.path = "POST", "/ingest"
-        self.query = {"name": "shop{env=prod}", "from": str(now - 10), "until": str(now), "format": "pprof", "spyName": "ddprof"}
+        self.query = {"name": "shop{env=prod}", "from": str(now - 10), "until": str(now), "format": "pprof",
+                      "spyName": "ddprof"}
         self.headers = {}
         self.message = self.pb2.Profile(string_table=["", "cpu", "nanoseconds", "main", "thread_name", "svc"],
                                         time_nanos=(now - 10) * 10**9)
@@ -94,24 +96,21 @@ class Rules(unittest.TestCase):
             self.assertEqual(caught.exception.row, row, caught.exception)
 
 
-class Pushes(unittest.TestCase):
+class Pushes(harness.WithReceiver):
+    make = nginx.Nginx
+
     @classmethod
     def setUpClass(cls):
         support.require_profiling()
-        cls.case = cls("test_push")
-        cls.server = nginx.Nginx(cls.case)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.case.doCleanups()
+        super().setUpClass()
 
     def launch(self, *options, listener="plain", **environment):
         """(request, service, labels): one push, as Pyroscope wants it, of the profile in the file."""
-        self.server.upstream.begin()
-        session = support.run(self, WORK, ["--service", "shop", "--pyroscope_url", self.server.url(listener), *options],
+        self.receiver.upstream.begin()
+        session = support.run(self, WORK, ["--service", "shop", "--pyroscope_url", self.receiver.url(listener), *options],
                               env={**os.environ, **environment})
         self.assertEqual(session.status, 0, session.stderr)
-        request, = self.server.upstream.requests
+        request, = self.receiver.upstream.requests
         file = session.profile()
         service, labels, message = pyroscope_rules.read(request, support.Profile.pb2)
         text = message.string_table
@@ -129,8 +128,8 @@ class Pushes(unittest.TestCase):
         self.assertNotIn("x-scope-orgid", request.headers)
 
     def test_user_and_tenant(self):
-        request, _, _ = self.launch("--pyroscope_user", "ann", "--pyroscope_tenant", "team-a", "--ca_file", self.server.file("ca.pem"),
-                                    listener="tls", PYROSCOPE_BASIC_AUTH_PASSWORD="s3cret")
+        request, _, _ = self.launch("--pyroscope_user", "ann", "--pyroscope_tenant", "team-a", "--ca_file",
+                                    self.receiver.file("ca.pem"), listener="tls", PYROSCOPE_BASIC_AUTH_PASSWORD="s3cret")
         self.assertEqual(request.headers["authorization"], "Basic " + base64.b64encode(b"ann:s3cret").decode())
         self.assertEqual(request.headers["x-scope-orgid"], "team-a")
 

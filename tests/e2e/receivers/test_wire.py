@@ -182,7 +182,8 @@ class Checks(unittest.TestCase):
 
     def test_every_row_was_tried(self):
         tried = {row for row, _ in WRONG}
-        for prefix, table in (("header ", wire.HEADERS), ("event ", wire.EVENT), ("tag ", wire.TAGS), ("profile ", wire.PROFILE)):
+        for prefix, table in (("header ", wire.HEADERS), ("event ", wire.EVENT), ("tag ", wire.TAGS),
+                              ("profile ", wire.PROFILE)):
             for name, *_ in table:
                 self.assertIn(prefix + name, tried)
 
@@ -210,24 +211,17 @@ class Checks(unittest.TestCase):
                 wire.read(other.request(), run)
 
 
-class ThroughTheAgent(unittest.TestCase):
+class ThroughTheAgent(harness.WithReceiver):
     """That nothing on the way hides a difference: what the agent says it got is byte for byte what was sent."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.case = cls("test_tcp")
-        cls.agent = harness.DatadogAgent(cls.case)
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.case.doCleanups()
+    make = harness.DatadogAgent
 
     def roundtrip(self, connection, good):
-        self.agent.forget()
+        self.receiver.forget()
         sent = good.request()
         status, _ = harness.exchange(connection, sent.method, sent.path, sent.body, good.headers)
         self.assertEqual(status, 200)
-        got, = self.agent.requests()
+        got, = self.receiver.requests()
         self.assertEqual(got.body, sent.body)
         return got
 
@@ -248,10 +242,10 @@ class ThroughTheAgent(unittest.TestCase):
             self.assertEqual(caught.exception.row, row)
 
     def test_tcp(self):
-        self.both_ways(lambda: http.client.HTTPConnection("127.0.0.1", self.agent.port))
+        self.both_ways(lambda: http.client.HTTPConnection("127.0.0.1", self.receiver.port))
 
     def test_unix_socket(self):
-        self.both_ways(lambda: harness.UnixConnection(self.agent.socket_path))
+        self.both_ways(lambda: harness.UnixConnection(self.receiver.socket_path))
 
 
 if __name__ == "__main__":

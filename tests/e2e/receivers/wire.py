@@ -98,7 +98,8 @@ REQUIRED, OPTIONAL = True, False
 
 # name, whether it is always there, what it holds, and in words
 HEADERS = (
-    ("content-type", REQUIRED, matching(r"multipart/form-data; ?boundary=[0-9A-Za-z'()+_,./:=?-]{1,70}"), "a multipart form; the boundary as RFC 2046 allows it"),
+    ("content-type", REQUIRED, matching(r"multipart/form-data; ?boundary=[0-9A-Za-z'()+_,./:=?-]{1,70}"),
+     "a multipart form; the boundary as RFC 2046 allows it"),
     ("content-length", REQUIRED, matching(r"\d+"), "the body's size; the agent does not want chunks"),
     ("dd-evp-origin", REQUIRED, matching(r"[a-z][a-z-]*"), "which program sends"),
     ("dd-evp-origin-version", REQUIRED, matching(r"\d+\.\d+\S*"), "and which of its versions"),
