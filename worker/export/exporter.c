@@ -93,7 +93,7 @@ waiting_beyond_queue(const struct exporter *exporter)
 
 static void
 say_destination(struct exporter *exporter, unsigned destination, enum destination_state state,
-		const struct delivery_answer *answer)
+		const struct delivery_answer *answer, unsigned failures)
 {
 	const struct delivery_destination *about = &exporter->settings.delivery->destination[destination];
 	struct destination_message message = {
@@ -101,6 +101,7 @@ say_destination(struct exporter *exporter, unsigned destination, enum destinatio
 		.kind = about->kind,
 		.state = state,
 		.status = answer->status,
+		.failures = failures,
 		.waiting = queue_waiting(exporter->queue, destination) +
 			   (uint32_t)waiting_beyond_queue(exporter) + (state == DESTINATION_ACCEPTS),
 	};
@@ -239,7 +240,7 @@ port_done(void *context, struct export_item *item)
 }
 
 static void
-port_changed(void *context, unsigned destination, const struct delivery_answer *answer)
+port_changed(void *context, unsigned destination, const struct delivery_answer *answer, unsigned failures)
 {
 	static const enum destination_state states[] = {
 		[ANSWER_ACCEPTED] = DESTINATION_ACCEPTS,
@@ -248,7 +249,7 @@ port_changed(void *context, unsigned destination, const struct delivery_answer *
 		[ANSWER_PROFILE_REFUSED] = DESTINATION_REFUSES_PROFILE,
 	};
 
-	say_destination(context, destination, states[answer->verdict], answer);
+	say_destination(context, destination, states[answer->verdict], answer, failures);
 }
 
 static void
@@ -605,7 +606,7 @@ run(struct exporter *exporter)
 
 	look_into_spool(exporter); /* what a predecessor stored is settled before READY asks for it */
 	for (unsigned i = 0; i < exporter->settings.delivery->count; i++)
-		say_destination(exporter, i, DESTINATION_UNTRIED, &(const struct delivery_answer){0});
+		say_destination(exporter, i, DESTINATION_UNTRIED, &(const struct delivery_answer){0}, 0);
 	say(exporter, MESSAGE_READY, NULL, 0);
 	while (result == 0 && exporter->failure == 0) {
 		advance(exporter);
