@@ -67,8 +67,8 @@ def read_pprof(body, pb2):
 
 def check_profile(message, labels):
     text = message.string_table
-    if not message.sample_type or not message.sample:
-        raise wire.Wrong("profile", "nothing in it")
+    if not message.sample_type:
+        raise wire.Wrong("profile", "empty")
     for one in message.sample_type:
         if "-" in text[one.type]:
             raise wire.Wrong("profile sample_type", f"{text[one.type]!r} has a '-'")

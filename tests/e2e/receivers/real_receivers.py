@@ -123,8 +123,12 @@ class RealReceivers(unittest.TestCase):
     def test_collector(self):
         collector = Collector(self)
         session = self.launch("--otlp_url", f"http://127.0.0.1:{collector.port}/v1development/profiles", "-u", "1")
-        files = session.profiles()
-        support.wait_until(lambda: len(collector.behind.got()) >= len(files), what="the Collector to send on what it got")
+        files = [file for file in session.profiles() if file.samples]  # it passes on nothing else
+        try:
+            support.wait_until(lambda: len(collector.behind.got()) >= len(files), what="the Collector to send on what it got")
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {len(collector.behind.got())} of {len(files)}; it says: "
+                                 f"{collector.printed()[-2000:]}") from error
         got = collector.behind.got()
         self.assertEqual([one["problems"] for one in got], [[]] * len(files))
         printed = collector.printed()
@@ -151,6 +155,17 @@ class RealReceivers(unittest.TestCase):
         self.check_pyroscope(server, session.profile(), '{service_name="shop",env="prod"}',
                              ["process_cpu:cpu:nanoseconds:cpu:nanoseconds", "process_cpu:samples:count:cpu:nanoseconds"])
         self.assertEqual(server.types("another"), set())  # the tenant was ours
+
+    def test_idle_program(self):
+        """A profile without samples is taken, too: it says that there was nothing."""
+        collector, server = Collector(self), Pyroscope(self)
+        log = os.path.join(support.temporary_folder(self), "log")
+        support.run(self, ["/bin/sleep", "1"], [
+            "--service", "idle", "--otlp_url", f"http://127.0.0.1:{collector.port}/v1development/profiles", "--pyroscope_url",
+            f"http://127.0.0.1:{server.port}", "--pyroscope_tenant", TENANT, "--log_mode", log])
+        said = support.read_text(log).strip()
+        self.assertEqual(said.count("1 profile delivered"), 2, said)
+        say(said.partition("; ")[2])
 
     def test_pyroscope_otlp(self):
         """It makes process_cpu of the number of samples and their period, and calls what is CPU time already cpu."""

@@ -121,7 +121,7 @@ WRONG = (
     ("two Profiles have the same profile_id",
      lambda request: request.resource_profiles[0].scope_profiles[0].profiles.add().CopyFrom(profile_of(request))),
     ("no Profile", lambda request: request.resource_profiles[0].ClearField("scope_profiles")),
-    ("without a time or without samples", change(profile_of, time_unix_nano=0)),
+    ("a Profile without a time", change(profile_of, time_unix_nano=0)),
     ("original_payload and original_payload_format", change(profile_of, original_payload=b"x")),
     ("does not say what its values are", lambda request: profile_of(request).ClearField("sample_type")),
     ("address 0x3000 is outside its Mapping", change(table("location_table", 1), address=0x3000)),

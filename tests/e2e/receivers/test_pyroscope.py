@@ -70,7 +70,7 @@ WRONG = (
     ("content-type", lambda good: good.headers.update({"content-type": "multipart/form-data; boundary=a"})),
     ("body", lambda good: setattr(good, "packed", b"\x1f\x8bnot gzip")),
     ("body", lambda good: setattr(good, "packed", b"\xff")),
-    ("profile", lambda good: good.message.ClearField("sample")),
+    ("profile", lambda good: good.message.ClearField("sample_type")),
     ("profile sample_type", string(1, "cpu-time")),
     ("profile sample_type", string(1, "wall")),
     ("profile label", string(4, "thread id")),
