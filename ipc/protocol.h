@@ -177,9 +177,9 @@ struct ledger {
 struct start_message {
 	uint32_t period_ns;
 	uint32_t target_pid;
-	uint32_t discard;  /* its predecessor died on what is in the rings: skip that, and count it */
-	uint32_t restarts; /* deaths since the last finished profile */
-	uint32_t unwind;   /* enum unwind_method */
+	uint32_t discard;        /* its predecessor died on what is in the rings: skip that, and count it */
+	uint32_t restarts;       /* deaths since the last finished profile */
+	uint32_t unwind;         /* enum unwind_method */
 	uint32_t has_symbolizer; /* else addresses of code that processes make would only tell where it was */
 	uint32_t level; /* the last one LEVEL named; LEVEL_COUNT: none yet, events are as they were opened */
 	uint32_t kernel_frames; /* samples are taken in the kernel too */

@@ -181,6 +181,7 @@ struct launch_options {
 	bool event_help;   /* "-e help": print the event grammar */
 	const char *audit; /* the auditor's command to become, with the arguments from command_index on */
 	int command_index; /* of the command in argv; argc when there is none */
+	char warning[680]; /* about the environment, "" if there is none: as in struct option_error */
 	enum option_origin origins[OPTION_COUNT];
 	const char *variables[OPTION_COUNT]; /* which one it is from, when it is from the environment */
 	bool is_unreadable[OPTION_COUNT];    /* it is set, but to nothing that --help describes */

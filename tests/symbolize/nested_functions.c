@@ -1,4 +1,5 @@
-/* A function inside of another one (GNU C): gcc writes its entry inside of that of a function at another place. */
+/* A function inside of another one (GNU C): gcc writes its entry inside of that of a function at another
+ * place. */
 #include <stdlib.h>
 
 static inline int

@@ -235,8 +235,10 @@ add_self_report(struct exporter *exporter, const struct profile_message *head, s
 {
 	count_waiting(exporter);
 	say_working(exporter, &item->facts);
-	int reported = self_report_add(item->fd, head, &exporter->report,
-				       exporter->settings.delivery->statsd_socket);
+	/* without a client the sandbox has no sockets */
+	int reported =
+		self_report_add(item->fd, head, &exporter->report,
+				exporter->settings.client ? exporter->settings.delivery->statsd_socket : "");
 	say_working(exporter, NULL);
 	if (reported < 0)
 		return; /* it goes without */
@@ -762,7 +764,8 @@ prepare(struct exporter *exporter)
 	for (unsigned i = 0; i < delivery->count; i++)
 		exporter->identity[i] = spool_destination(&delivery->destination[i]);
 	exporter->queue = queue_new(delivery->count, &port);
-	exporter->transfers = transfers_new(delivery, exporter->settings.client);
+	exporter->transfers =
+		transfers_new(delivery, exporter->settings.client, exporter->settings.client_problem);
 	debuginfod_init(&exporter->debuginfod, exporter->settings.client, exporter->settings.debuginfod);
 	if (!exporter->queue || !exporter->transfers)
 		return -ENOMEM;

@@ -13,6 +13,7 @@ struct exporter_settings {
 	const struct delivery_config *delivery;
 	const struct exporter_start *start;
 	struct http_client *client;    /* NULL: no destination is on the network */
+	const char *client_problem;    /* ... or this is why there is none */
 	const char *const *debuginfod; /* servers, NULL-terminated */
 	int control;
 	int spool; /* folder; -1: none */

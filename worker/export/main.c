@@ -23,6 +23,7 @@ struct given {
 	struct exporter_start start;
 	const struct delivery_config *delivery;
 	struct http_client *client;
+	char client_problem[256]; /* one printable line */
 	char debuginfod_urls[DESTINATION_URL_MAX];
 	const char *debuginfod[DEBUGINFOD_SERVERS_MAX + 1];
 };
@@ -111,7 +112,6 @@ make_client(struct given *given)
 								     *sockets[DESTINATIONS_MAX + 2] = {NULL};
 	const char *pem = (const char *)(delivery + 1);
 	size_t url_count = 0, socket_count = 0;
-	char problem[256];
 
 	for (uint32_t i = 0; i < delivery->count; i++) {
 		const struct delivery_destination *destination = &delivery->destination[i];
@@ -142,7 +142,10 @@ make_client(struct given *given)
 		.urls = urls,
 		.unix_sockets = sockets,
 	};
-	return http_client_new(&settings, &given->client, problem, sizeof(problem));
+	int result = http_client_new(&settings, &given->client, given->client_problem,
+				     sizeof(given->client_problem));
+	/* a bad certificate is no reason to write no files */
+	return result == -EINVAL ? 0 : result;
 }
 
 /* ---- sandbox ---- */
@@ -190,6 +193,7 @@ serve(void)
 		.delivery = given.delivery,
 		.start = &given.start,
 		.client = given.client,
+		.client_problem = given.client_problem,
 		.debuginfod = given.debuginfod,
 		.control = FD_CONTROL,
 		.spool = has_spool ? FD_SPOOL : -1,

@@ -7,8 +7,10 @@
 
 struct transfers;
 
-/* All borrowed. `client` may be NULL when no destination is on the network. */
-struct transfers *transfers_new(const struct delivery_config *config, struct http_client *client);
+/* All borrowed. `client` may be NULL when no destination is on the network, or when it could not be had:
+ * `problem` then says why, and is what those destinations answer. */
+struct transfers *transfers_new(const struct delivery_config *config, struct http_client *client,
+				const char *problem);
 void transfers_free(struct transfers *transfers); /* after the client */
 
 /* Makes of a profile what the destination wants; what it was the last time, if it is the same one. False:
