@@ -32,6 +32,7 @@
  * target's own start for a CPU. */
 #define LATE_START_MS 1000
 #define EXPORT_RETRY_MS 100
+#define LOOK_AGAIN_MS 10
 /* What a target leaves running is often about to end too: one last profile is better than two. */
 #define STRAGGLERS_MS 200
 
@@ -897,6 +898,20 @@ advance(struct session *session)
 	advance_waiting_parent(session);
 }
 
+/* EINVAL: somebody lowered our limit of open files below the number that is to be watched. What may be there
+ * is looked at without waiting, so that the session ends as it should. */
+static void
+look_everywhere(struct session *session)
+{
+	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+
+	(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	for (size_t i = 0; i < 3; i++)
+		if (roles[i]->control >= 0)
+			(void)handle_control(session, roles[i]);
+	handle_signals(session);
+}
+
 static void
 wait_and_handle(struct session *session)
 {
@@ -926,8 +941,10 @@ wait_and_handle(struct session *session)
 		[SYMBOLIZER_FILES] = {session->symbolizer.broker, POLLIN},
 	};
 
-	if (poll(watched, COUNT, time_until_next(session)) < 0)
+	if (poll(watched, COUNT, time_until_next(session)) < 0) {
+		look_everywhere(session);
 		return;
+	}
 	if (watched[LAUNCHER].revents)
 		handle_launcher(session);
 	if (watched[PARENT].revents)
