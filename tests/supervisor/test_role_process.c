@@ -66,6 +66,22 @@ test_exporter_is_never_given_up(void **state)
 	assert_int_equal(process.next_start_ms, now);
 }
 
+/* It cannot even be forked: that is a death too, with the same pauses, however long the session runs. */
+static void
+test_failing_starts(void **state)
+{
+	struct role_process process = {.role = ROLE_EXPORTER, .control = -1, .broker = -1};
+	int64_t now = 5000000;
+
+	(void)state;
+	for (unsigned deaths = 1; deaths < 20; deaths++) {
+		role_process_buried(&process, now);
+		assert_int_equal(process.deaths, deaths);
+		assert_true(deaths == 1 || process.next_start_ms > now);
+		now += 100000;
+	}
+}
+
 /* Asks to begin anew: at once, but not in a loop; no death. */
 static void
 test_leaving(void **state)
@@ -90,6 +106,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_others_are_given_up),
 		cmocka_unit_test(test_exporter_is_never_given_up),
+		cmocka_unit_test(test_failing_starts),
 		cmocka_unit_test(test_leaving),
 	};
 

@@ -133,8 +133,11 @@ backoff(unsigned deaths)
 void
 role_process_buried(struct role_process *process, int64_t now_ms)
 {
+	bool was_well = process->started_ms > 0 && now_ms - process->started_ms >= WELL_MS;
+
 	close_channels(process);
-	if (programs[process->role].is_needed && now_ms - process->started_ms >= WELL_MS)
+	process->started_ms = 0; /* a start that fails next is no long life */
+	if (programs[process->role].is_needed && was_well)
 		process->deaths = 0;
 	process->deaths++;
 	process->is_given_up = !programs[process->role].is_needed && process->deaths >= ROLE_MAX_DEATHS;

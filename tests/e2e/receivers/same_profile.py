@@ -25,7 +25,8 @@ def folded(stacks):
 def check_values(case, got, file, number):
     """`got`: (names, value) of all samples; `number`: which of the file's sample types these are. Returns how many
     functions there are."""
-    kept = [(sample.stack, (sample.cpu_time_ns, sample.count)[number]) for sample in file.samples]
+    kept = [(sample.stack, (sample.cpu_time_ns, sample.count)[number])
+            for sample in [*file.samples, *file.without_samples.values()]]
     case.assertEqual(sum(value for _, value in got), sum(value for _, value in kept))
     case.assertEqual(totals(got), totals(kept))
     case.assertEqual(folded(got), folded(kept))
