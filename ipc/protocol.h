@@ -238,7 +238,8 @@ struct destination_message {
 	uint32_t kind;        /* enum destination_kind */
 	uint32_t state;
 	int32_t status;   /* of HTTP; 0: none */
-	uint32_t waiting; /* profiles it does not have */
+	uint32_t failures; /* in a row; once may pass before anybody cares */
+	uint32_t waiting;  /* profiles it does not have */
 	char name[DESTINATION_NAME_MAX];
 	char words[DESTINATION_WORDS_MAX]; /* why: the server's, or the error's */
 };

@@ -43,18 +43,29 @@ delivery_decide(struct delivery_choice *choice, const struct log *log)
 
 /* ---- files ---- */
 
-static int
-problem(char *ret, enum option_id id, const char *path, int error, const char *fix)
+/* The option, or the variable that it was set by. */
+static void
+name_option(const struct delivery_choice *choice, enum option_id id, char ret[64])
 {
-	char shown[256];
+	const char *variable = choice->options->variables[id];
+
+	snprintf(ret, 64, "%s%s", variable ? "" : "--", variable ? variable : option_table[id].name);
+}
+
+static int
+problem(const struct delivery_choice *choice, char *ret, enum option_id id, const char *path, int error,
+	const char *fix)
+{
+	char shown[256], name[64];
 	enum failure limit = limit_failure(FAILURE_OUTPUT, error);
 
 	if (limit != FAILURE_OUTPUT) {
 		failure_explain(ret, DELIVERY_PROBLEM_MAX, limit, error);
 		return -error;
 	}
+	name_option(choice, id, name);
 	text_escape(shown, sizeof(shown), path, strlen(path));
-	snprintf(ret, DELIVERY_PROBLEM_MAX, "--%s '%s': %s; %s", option_table[id].name, shown,
+	snprintf(ret, DELIVERY_PROBLEM_MAX, "%s '%s': %s; %s", name, shown,
 		 error == EINVAL ? "not a regular file" : strerror(error), fix);
 	return -error;
 }
@@ -114,7 +125,7 @@ read_api_key(struct delivery_choice *choice, char *ret_problem)
 		return 0;
 	ssize_t size = read_small(choice->api_key_file, key, sizeof(key));
 	if (size < 0)
-		return problem(ret_problem, OPTION_API_KEY_FILE, choice->api_key_file, (int)-size,
+		return problem(choice, ret_problem, OPTION_API_KEY_FILE, choice->api_key_file, (int)-size,
 			       "name a file that you can read and that holds the key alone");
 	while (size > 0 && (key[size - 1] == '\n' || key[size - 1] == '\r' || key[size - 1] == ' '))
 		size--;
@@ -123,8 +134,10 @@ read_api_key(struct delivery_choice *choice, char *ret_problem)
 	explicit_bzero(key, sizeof(key));
 	if (is_key)
 		return 0;
+	char name[64];
+	name_option(choice, OPTION_API_KEY_FILE, name);
 	snprintf(ret_problem, DELIVERY_PROBLEM_MAX,
-		 "--api_key_file: the file holds no API key: one has at least 32 characters and no spaces");
+		 "%s: the file holds no API key: one has at least 32 characters and no spaces", name);
 	return -EINVAL;
 }
 
@@ -134,23 +147,43 @@ struct certificates {
 	size_t used;
 };
 
-static int
-append_pem(struct certificates *pem, enum option_id id, const char *path, uint32_t *ret_size,
-	   char *ret_problem)
+/* Not the last word on it, which is the TLS library's: it finds what was mixed up. */
+static const char *
+judge_pem(const char *bytes, size_t size, bool is_key)
 {
+	bool has_key = memmem(bytes, size, "PRIVATE KEY-----", 16);
+	bool has_certificate = memmem(bytes, size, "CERTIFICATE-----", 16);
+
+	if (!memmem(bytes, size, "-----BEGIN ", 11))
+		return "holds no PEM text (-----BEGIN ...); convert it with openssl";
+	if (!is_key)
+		return has_certificate ? NULL : "holds no certificate (-----BEGIN CERTIFICATE-----)";
+	if (!has_key)
+		return "holds no private key (-----BEGIN PRIVATE KEY-----)";
+	return memmem(bytes, size, "ENCRYPTED", 9)
+		       ? "the key is encrypted, and nobody is there to ask for its "
+			 "password; decrypt it with openssl pkey"
+		       : NULL;
+}
+
+static int
+append_pem(const struct delivery_choice *choice, struct certificates *pem, enum option_id id,
+	   const char *path, uint32_t *ret_size, char *ret_problem)
+{
+	char *bytes = pem->bytes + pem->used, name[64];
+
 	if (!path[0])
 		return 0;
-	ssize_t size = read_small(path, pem->bytes + pem->used, DELIVERY_PEM_MAX - pem->used);
-	bool is_pem = size > 0 && memmem(pem->bytes + pem->used, (size_t)size, "-----BEGIN ", 11);
-
-	if (size >= 0 && !is_pem) {
-		snprintf(ret_problem, DELIVERY_PROBLEM_MAX,
-			 "--%s: holds no PEM text (-----BEGIN ...); convert it with openssl",
-			 option_table[id].name);
+	ssize_t size = read_small(path, bytes, DELIVERY_PEM_MAX - pem->used);
+	if (size < 0)
+		return problem(choice, ret_problem, id, path, (int)-size,
+			       "name a PEM file that you can read");
+	const char *wrong = judge_pem(bytes, (size_t)size, id == choice->key_option);
+	if (wrong) {
+		name_option(choice, id, name);
+		snprintf(ret_problem, DELIVERY_PROBLEM_MAX, "%s: %s", name, wrong);
 		return -EBADMSG;
 	}
-	if (size < 0)
-		return problem(ret_problem, id, path, (int)-size, "name a PEM file that you can read");
 	*ret_size = (uint32_t)size;
 	pem->used += (size_t)size;
 	return 0;
@@ -160,28 +193,30 @@ static int
 read_certificates(const struct delivery_choice *choice, struct delivery_config *config,
 		  struct certificates *pem, char *ret_problem)
 {
-	int result = append_pem(pem, OPTION_CA_FILE, choice->ca_file, &config->ca_size, ret_problem);
+	int result =
+		append_pem(choice, pem, choice->ca_option, choice->ca_file, &config->ca_size, ret_problem);
 
 	if (result == 0)
-		result = append_pem(pem, OPTION_CLIENT_CERTIFICATE, choice->client_certificate,
+		result = append_pem(choice, pem, choice->certificate_option, choice->client_certificate,
 				    &config->certificate_size, ret_problem);
 	if (result == 0)
-		result = append_pem(pem, OPTION_CLIENT_KEY, choice->client_key, &config->key_size,
+		result = append_pem(choice, pem, choice->key_option, choice->client_key, &config->key_size,
 				    ret_problem);
 	return result;
 }
 
 /* Opened here, with the caller's rights, so that the worker needs none of its own. */
 static int
-open_folder(enum option_id id, const char *path, bool may_create, int *ret, char *ret_problem)
+open_folder(const struct delivery_choice *choice, enum option_id id, const char *path, bool may_create,
+	    int *ret, char *ret_problem)
 {
 	if (!path[0])
 		return 0;
 	if (may_create && mkdir(path, 0700) < 0 && errno != EEXIST)
-		return problem(ret_problem, id, path, errno, "name a folder that you can write");
+		return problem(choice, ret_problem, id, path, errno, "name a folder that you can write");
 	OWNED_FD fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-		return problem(ret_problem, id, path, errno, "name a folder that you can write");
+		return problem(choice, ret_problem, id, path, errno, "name a folder that you can write");
 	*ret = take_fd(&fd);
 	return 0;
 }
@@ -210,9 +245,9 @@ open_all(struct delivery_choice *choice, struct delivery_fds *ret, struct certif
 	if (result == 0)
 		result = read_certificates(choice, &choice->config, pem, ret_problem);
 	if (result == 0)
-		result = open_folder(OPTION_SPOOL, choice->spool, true, &ret->spool, ret_problem);
+		result = open_folder(choice, OPTION_SPOOL, choice->spool, true, &ret->spool, ret_problem);
 	if (result == 0)
-		result = open_folder(OPTION_PPROF_PREFIX, choice->prefix_folder, false, &ret->prefix,
+		result = open_folder(choice, OPTION_PPROF_PREFIX, choice->prefix_folder, false, &ret->prefix,
 				     ret_problem);
 	if (result < 0)
 		return result;

@@ -583,13 +583,15 @@ choose_certificates(const struct choosing *c)
 		const char *of_all, *of_otlp;
 		enum option_id otlp_id, id;
 		const char **ret;
+		enum option_id *ret_option;
 	} rows[] = {
 		{c->wanted->ca_file, c->wanted->otlp_certificate, OPTION_OTLP_CERTIFICATE, OPTION_CA_FILE,
-		 &c->choice->ca_file},
+		 &c->choice->ca_file, &c->choice->ca_option},
 		{c->wanted->client_certificate, c->wanted->otlp_client_certificate,
-		 OPTION_OTLP_CLIENT_CERTIFICATE, OPTION_CLIENT_CERTIFICATE, &c->choice->client_certificate},
+		 OPTION_OTLP_CLIENT_CERTIFICATE, OPTION_CLIENT_CERTIFICATE, &c->choice->client_certificate,
+		 &c->choice->certificate_option},
 		{c->wanted->client_key, c->wanted->otlp_client_key, OPTION_OTLP_CLIENT_KEY, OPTION_CLIENT_KEY,
-		 &c->choice->client_key},
+		 &c->choice->client_key, &c->choice->key_option},
 	};
 	bool has_otlp = false;
 
@@ -600,6 +602,7 @@ choose_certificates(const struct choosing *c)
 		char problem[OPTION_PROBLEM_MAX];
 
 		*rows[i].ret = is_for_otlp ? rows[i].of_otlp : rows[i].of_all;
+		*rows[i].ret_option = is_for_otlp ? rows[i].otlp_id : rows[i].id;
 		if (!is_for_otlp || !has_other_https(&c->choice->config))
 			continue;
 		snprintf(problem, sizeof(problem),
@@ -728,6 +731,7 @@ destinations_choose(struct launch_options *options, struct delivery_choice *ret,
 	memset(ret, 0, sizeof(*ret));
 	ret->output = ret->spool = ret->api_key_file = "";
 	ret->ca_file = ret->client_certificate = ret->client_key = "";
+	ret->options = options;
 	borrow_names(options, ret);
 	if (c.wanted->output[0])
 		destinations_add_folder(ret, c.wanted->output);

@@ -17,6 +17,8 @@ struct delivery_choice {
 	char prefix_folder[OPTION_PATH_MAX + 1]; /* "": none */
 	const char *api_key_file;                /* "": none, or not needed */
 	const char *ca_file, *client_certificate, *client_key;
+	const struct launch_options *options; /* whom to name when one of these cannot be used */
+	enum option_id ca_option, certificate_option, key_option;
 	char service[OPTION_NAME_MAX + 1], environment[OPTION_NAME_MAX + 1], version[OPTION_NAME_MAX + 1];
 };
 

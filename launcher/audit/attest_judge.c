@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define EVENTS_PER_CPU (-2) /* sideband, and samples of each level */
+#define WAITING_PROFILES 64 /* of the supervisor's queue; locks of the spool */
 
 /* What each role may hold at most; the same table as in the invariants' test, kept apart on purpose: two
  * people have to be wrong. */
@@ -16,10 +17,10 @@ static const int allowed[ROLE_COUNT][DESCRIPTOR_KINDS] = {
 			[DESCRIPTOR_NULL] = 3,
 			[DESCRIPTOR_SOCKET] = 6,
 			[DESCRIPTOR_EVENT] = EVENTS_PER_CPU,
-			[DESCRIPTOR_MEMFD] = 3,
+			[DESCRIPTOR_MEMFD] = 4 + WAITING_PROFILES,
 			[DESCRIPTOR_PROC] = 1,
 			[DESCRIPTOR_SIGNALS] = 1,
-			[DESCRIPTOR_FOLDER] = 1,
+			[DESCRIPTOR_FOLDER] = 3,
 			[DESCRIPTOR_FILE] = 64,
 			[DESCRIPTOR_LOG] = 1,
 		},
@@ -36,11 +37,13 @@ static const int allowed[ROLE_COUNT][DESCRIPTOR_KINDS] = {
 			     [DESCRIPTOR_MEMFD] = 2,
 			     [DESCRIPTOR_FILE] = 64},
 	/* its channel; libcurl's own pair, connections (two at a time to a host of two addresses), a question
-	 * to a name server. The folders for profiles, for the spool and of the prefix. */
-	[ROLE_EXPORTER] = {[DESCRIPTOR_NULL] = 3,
+	 * to a name server. The folders for profiles, for the spool and of the prefix, /dev/null in place of
+	 * one that there is not. Profiles that wait, in memory or in the spool. */
+	[ROLE_EXPORTER] = {[DESCRIPTOR_NULL] = 6,
 			   [DESCRIPTOR_SOCKET] = 20,
 			   [DESCRIPTOR_FOLDER] = 3,
-			   [DESCRIPTOR_MEMFD] = 1},
+			   [DESCRIPTOR_MEMFD] = 1 + WAITING_PROFILES,
+			   [DESCRIPTOR_FILE] = 1 + WAITING_PROFILES},
 };
 
 static const char *const kind_names[DESCRIPTOR_KINDS] = {

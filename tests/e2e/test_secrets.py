@@ -8,9 +8,9 @@ import unittest
 import support
 from support import LAUNCH, target
 
-KEY = "5ec4e7" + "0123456789abcdef" * 2  # of an API; and what follows is in headers, URLs and PEM
-PASSWORD, HEADER, PRIVATE, PROXY = "5ec4e7-password", "5ec4e7-header", "5ec4e7PrivateKey", "5ec4e7-proxy"
-ALL = [text.encode() for text in (KEY, PASSWORD, HEADER, PRIVATE, PROXY, "dTo1ZWM0ZTctcGFzc3dvcmQ=")]  # the last: basic authorization
+KEY = "5ec4e7" + "0123456789abcdef" * 2  # of an API; and what follows is in headers and URLs
+PASSWORD, HEADER, PROXY = "5ec4e7-password", "5ec4e7-header", "5ec4e7-proxy"
+ALL = [text.encode() for text in (KEY, PASSWORD, HEADER, PROXY, "dTo1ZWM0ZTctcGFzc3dvcmQ=")]  # the last: basic authorization
 
 
 def setUpModule():
@@ -37,13 +37,11 @@ def memory(pid):
 class Secrets(unittest.TestCase):
     def setUp(self):
         self.folder = support.temporary_folder(self)
-        self.write("key", KEY)
-        self.write("ca", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n")
-        self.write("private", f"-----BEGIN PRIVATE KEY-----\n{PRIVATE}\n-----END PRIVATE KEY-----\n")
-
-    def write(self, name, text):
-        with open(os.path.join(self.folder, name), "w", encoding="ascii") as file:
-            file.write(text)
+        with open(self.path("key"), "w", encoding="ascii") as file:
+            file.write(KEY)
+        subprocess.run([support.require_program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=x",
+                        "-keyout", self.path("private"), "-out", self.path("ca")], check=True, capture_output=True)
+        self.private = [line.encode() for line in support.read_text(self.path("private")).splitlines() if len(line) == 64]
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -63,9 +61,10 @@ class Secrets(unittest.TestCase):
                     continue
                 found = memory(pid)
                 self.assertGreater(len(found), 100000, name)
-                for secret in ALL:
+                for secret in ALL + self.private:
                     self.assertNotIn(secret, found, name)
             self.assertIn(b"controlled", memory(roles["supervisor"]))  # what is there would be seen
+            self.assertIn(KEY.encode(), memory(roles["exporter"]))
         finally:
             session.process.terminate()
             session.finish()
@@ -78,7 +77,7 @@ class Secrets(unittest.TestCase):
             support.wait_for_roles(session.supervisor())
             found = memory(session.pid)
             self.assertIn(b"controlled", found)
-            for secret in ALL:
+            for secret in ALL + self.private:
                 self.assertNotIn(secret, found)
         finally:
             session.process.terminate()

@@ -176,6 +176,15 @@ class Answers(Case):
         self.assertEqual(found.status, 200)
         self.assertTrue(found.words.startswith("yyyy") and len(found.words) < 256)
 
+        def without_end(connection, _):
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            while True:
+                connection.sendall(b"z" * 65536)
+
+        start = time.monotonic()
+        self.assertEqual(self.one(without_end, timeout_ms=20000).status, 200)
+        self.assertLess(time.monotonic() - start, 10)
+
     def test_answer_cut_off(self):
         """The server has taken it, whatever becomes of its text."""
         found = self.one(lambda c, _: c.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 100\r\n\r\nhalf"))
@@ -197,7 +206,7 @@ class Answers(Case):
     def test_headers_that_never_end(self):
         def drip(connection, _):
             connection.sendall(b"HTTP/1.1 200 OK\r\n")
-            for _ in range(20000):
+            while True:
                 connection.sendall(b"X-A: " + b"b" * 1000 + b"\r\n")
 
         found = self.one(drip)
@@ -433,6 +442,12 @@ class Sandbox(Case):
         with Client("http://127.0.0.1:8126/") as client:  # no name, no file
             self.assertEqual(client.attempt("read", "/etc/hosts"), errno.EACCES)
             self.assertEqual(client.attempt("connect", 53), errno.EACCES)
+
+    def test_signals(self):
+        """A server, or a name server, that hangs up while we write: an error, not the end."""
+        with Client("http://localhost/") as client, open(f"/proc/{client.process.pid}/status") as file:
+            ignored = int(re.search(r"^SigIgn:\s*(\w+)", file.read(), re.M)[1], 16)
+        self.assertTrue(ignored & 1 << (signal.SIGPIPE - 1))
 
     def test_that_it_could_work(self):
         """Without the sandbox: or the tests above would show nothing."""

@@ -57,10 +57,10 @@ port_done(void *context, struct export_item *item)
 }
 
 static void
-port_changed(void *context, unsigned destination, const struct delivery_answer *answer)
+port_changed(void *context, unsigned destination, const struct delivery_answer *answer, unsigned failures)
 {
 	(void)context;
-	note(events, "%u=%d ", destination, answer->status);
+	note(events, "%u=%d%s ", destination, answer->status, failures == 2 ? "!" : "");
 }
 
 static void
@@ -196,7 +196,7 @@ test_independent_destinations(void **state)
 	answer(0, 200, 2000);
 	answer(0, 200, 2000);
 	EXPECT(sent, "0:1 0:2 ");
-	EXPECT(events, "+2:1 2=200 +2:2 +0:1 0=200 done 1 gone 1 +0:2 done 2 gone 2 ");
+	EXPECT(events, "0=503 +2:1 2=200 +2:2 +0:1 0=200 done 1 gone 1 +0:2 done 2 gone 2 ");
 }
 
 /* Sent again from the same one, not before its time; told when it did not pass at once, and when it did. */
@@ -223,7 +223,7 @@ test_outage(void **state)
 		now = next;
 	}
 	EXPECT(sent, "0:1 0:2 0:2 0:2 0:2 0:2 0:2 0:2 0:2 0:2 ");
-	EXPECT(events, "0=0 "); /* once, and not for the first */
+	EXPECT(events, "0=0 0=0! "); /* when it begins, and when it did not pass */
 	answer(0, 500, now);
 	EXPECT(events, "0=500 "); /* that is another answer */
 	queue_advance(queue, now + 60000);
@@ -365,7 +365,7 @@ test_drop(void **state)
 	queue_drop(queue, first);
 	EXPECT(events, "");
 	answer(0, 503, 0);
-	EXPECT(events, "");
+	EXPECT(events, "0=503 ");
 	answer(1, 200, 0);
 	EXPECT(events, "+1:1 1=200 gone 1 ");
 	assert_int_equal(queue_next_ms(queue, 0), INT64_MAX);

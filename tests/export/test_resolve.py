@@ -62,7 +62,7 @@ def replace(path, text):
 
 class Case(unittest.TestCase):
     def setUp(self):
-        for name, text in (("resolv.conf", "nameserver 127.0.0.1\n"), ("hosts", HOSTS)):
+        for name, text in (("resolv.conf", "nameserver 127.0.0.1\n"), ("hosts", HOSTS), ("nsswitch.conf", "hosts: files dns\n")):
             if os.path.islink("/etc/" + name):
                 os.unlink("/etc/" + name)
             write("/etc/" + name, text)
@@ -115,6 +115,12 @@ class Names(Case):
     def test_names_of_the_hosts_file(self):
         write("/etc/hosts", HOSTS + "127.0.0.1 agent\n")
         self.assertEqual(self.one("agent", self.server().port).words, "here")
+
+    def test_other_name_services_are_not_asked(self):
+        """They would be loaded, and do what no table lists."""
+        write("/etc/nsswitch.conf", "hosts: myhostname nosuch [NOTFOUND=return]\n")
+        self.keep(NameServer({"svc.test": ["127.0.0.1"]}))
+        self.assertEqual(self.one("svc.test", self.server().port).words, "here")
 
     def test_names_nobody_has(self):
         names = self.keep(NameServer({}))

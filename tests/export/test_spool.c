@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -590,10 +591,10 @@ test_folder_gone(void **state)
 
 /* ---- death at any moment ---- */
 
-/* The child, stopped at each of its system calls, is killed at the one of that number. True: it got to its
+/* A child that works, stopped at the beginning or end of its system call of that number; -1: it got to its
  * end before. */
-static bool
-kill_at(int number, void (*work)(void))
+static pid_t
+stop_at(int number, int (*work)(void))
 {
 	int status;
 	pid_t child = fork();
@@ -601,27 +602,37 @@ kill_at(int number, void (*work)(void))
 	if (child == 0) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
-		work();
-		_exit(0);
+		_exit(work());
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	for (int at = 0; at < number; at++) {
-		ptrace(PTRACE_SYSCALL, child, NULL, NULL); /* beginnings and ends of calls in turn */
+		ptrace(PTRACE_SYSCALL, child, NULL, NULL);
 		assert_int_equal(waitpid(child, &status, 0), child);
 		if (WIFEXITED(status))
-			return true;
+			return -1;
 	}
+	return child;
+}
+
+static bool
+kill_at(int number, int (*work)(void))
+{
+	pid_t child = stop_at(number, work);
+
+	if (child < 0)
+		return true;
 	kill(child, SIGKILL);
-	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(waitpid(child, NULL, 0), child);
 	return false;
 }
 
-static void
+static int
 work_store(void)
 {
 	struct spool *spool = spool_of(LAUNCH);
 
 	(void)store(spool, LAUNCH, 1);
+	return 0;
 }
 
 /* Afterwards there is a whole profile or none, and a successor leaves nothing else lying about. */
@@ -650,17 +661,18 @@ test_killed_while_storing(void **state)
 	assert_true(found > 2 && found < number - 10);
 }
 
-static void
+static int
 work_finish(void)
 {
 	struct spool *spool = spool_of(LAUNCH);
 
 	claim(spool);
 	if (claimed_count != 1)
-		return;
+		return 1;
 	spool_file_mark(spool, claimed[0], 1);
 	spool_file_mark(spool, claimed[0], 2);
 	spool_file_remove(spool, claimed[0]);
+	return 0;
 }
 
 /* What was marked stays marked, a file that is gone is gone, and no mark of it stays. */
@@ -693,6 +705,45 @@ test_killed_while_finishing(void **state)
 		assert_true(seen[i] > 0);
 }
 
+static int
+work_claim(void)
+{
+	claim(spool_of(OTHER_LAUNCH));
+	return (int)claimed_count;
+}
+
+/* Another run delivers and removes it at any moment until we have the lock: then it is nobody's to send. */
+static void
+test_removed_before_it_is_locked(void **state)
+{
+	pid_t child;
+	int status, tried = 0;
+
+	(void)state;
+	for (int number = 0;; number++) {
+		struct spool *spool = spool_of(LAUNCH);
+		struct spool_file *file = store(spool, LAUNCH, 1);
+		OWNED_FD other = openat(folder.fd, file->name, O_RDONLY | O_CLOEXEC);
+		char name[SPOOL_NAME_MAX];
+
+		snprintf(name, sizeof(name), "%s", file->name);
+		spool_free(spool);
+		child = stop_at(number, work_claim);
+		if (child < 0)
+			break;
+		bool is_free = flock(other, LOCK_EX | LOCK_NB) == 0;
+		assert_int_equal(unlinkat(folder.fd, name, 0), 0);
+		flock(other, LOCK_UN); /* closing would not do: the child has it too */
+		ptrace(PTRACE_DETACH, child, NULL, NULL);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		if (is_free && WEXITSTATUS(status) != 0)
+			fail_msg("claimed after it was gone, system call %d", number);
+		tried += is_free;
+	}
+	assert_true(tried > 8);
+}
+
 #define SPOOL_TEST(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
 int
@@ -715,6 +766,7 @@ main(void)
 		SPOOL_TEST(test_folder_gone),
 		SPOOL_TEST(test_killed_while_storing),
 		SPOOL_TEST(test_killed_while_finishing),
+		SPOOL_TEST(test_removed_before_it_is_locked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -400,3 +400,8 @@ seed("otlp", profile, part(2, part(1, varint(1) + varint(2)), part(2, varint(2**
 seed("otlp", profile, part(4, number(1, 3), number(2, 1), part(4, number(1, 1), number(2, 3)), part(4, number(1, 9))), part(2, part(1, varint(3)), part(2, varint(1))))
 for text in ("http://user:pa%20ss@host:8126/base/?a=b", "https://[::1]:4318/v1development/profiles", "http://u@v@h//", "a=b%20c, d = %c3%a9 ,e=", "k=%zz,l=1"):
     seed("url", text.encode())
+
+# A header's value, and what a server says to it.
+for text in ("0123456789abcdef\nForbidden: 0123456789abcdef!", "Bearer secretsecret\n\r\n{\"errors\": [\"secretsecret\"]}\n",
+             "0123456789abcdef\ncut 0123456789", "a, b; 01234567\n01234567", "\n\x1b[31m \0\xff \u202e", "aaaaaaaa\naaaaaaaaaaa aaaa"):
+    seed("http_words", text.encode())

@@ -700,7 +700,7 @@ path_in(const char *name)
 	return path;
 }
 
-#define PEM(what) "-----BEGIN " what "-----\nAAAA\n-----END " what "-----\n"
+#define PEM(what) "-----BEGIN " what "-----\nTOPSECRET\n-----END " what "-----\n"
 
 /* Does `bytes` hold `text` anywhere? */
 static bool
@@ -720,8 +720,8 @@ test_what_is_sealed(void **state)
 	(void)state;
 	test_folder_put(&folder, "key", KEY "\n");
 	test_folder_put(&folder, "ca", PEM("CERTIFICATE"));
-	test_folder_put(&folder, "cert", PEM("CLIENT"));
-	test_folder_put(&folder, "private", PEM("TOPSECRET"));
+	test_folder_put(&folder, "cert", PEM("X509 CERTIFICATE"));
+	test_folder_put(&folder, "private", PEM("PRIVATE KEY"));
 	assert_int_equal(choose(WORDS("--agentless", "1", "--api_key_file", path_in("key")),
 				(const char *const[]){"DDPROF_OUTPUT=/x", "DDPROF_CA_FILE=ca", NULL}),
 			 0);
@@ -736,10 +736,10 @@ test_what_is_sealed(void **state)
 	assert_int_equal(pread(fds.config, &config, sizeof(config), 0), sizeof(config));
 	assert_string_equal(config.destination[1].headers, "DD-API-KEY: " KEY "\n");
 	assert_int_equal(config.ca_size, strlen(PEM("CERTIFICATE")));
-	assert_int_equal(config.certificate_size, strlen(PEM("CLIENT")));
-	assert_int_equal(config.key_size, strlen(PEM("TOPSECRET")));
+	assert_int_equal(config.certificate_size, strlen(PEM("X509 CERTIFICATE")));
+	assert_int_equal(config.key_size, strlen(PEM("PRIVATE KEY")));
 	assert_true(pread(fds.config, pem, sizeof(pem) - 1, sizeof(config)) > 0);
-	assert_string_equal(pem, PEM("CERTIFICATE") PEM("CLIENT") PEM("TOPSECRET"));
+	assert_string_equal(pem, PEM("CERTIFICATE") PEM("X509 CERTIFICATE") PEM("PRIVATE KEY"));
 	assert_int_equal(fcntl(fds.config, F_GET_SEALS),
 			 F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
 	assert_int_equal(fstat(fds.spool, &status), 0);
@@ -779,6 +779,7 @@ test_what_cannot_be_opened(void **state)
 		 "--ca_file '%s/none': No such file or directory; name a PEM file that you can read"},
 		{"key", "key", "", "",
 		 "--ca_file: holds no PEM text (-----BEGIN ...); convert it with openssl"},
+		{"key", "private", "", "", "--ca_file: holds no certificate (-----BEGIN CERTIFICATE-----)"},
 		{"key", "", "a/b", "",
 		 "--spool '%s/a/b': No such file or directory; name a folder that you can write"},
 		{"key", "", "key", "", "--spool '%s/key': Not a directory; name a folder that you can write"},
@@ -793,6 +794,7 @@ test_what_cannot_be_opened(void **state)
 	test_folder_put(&folder, "key", KEY);
 	test_folder_put(&folder, "ca", "x");
 	test_folder_put(&folder, "large", large);
+	test_folder_put(&folder, "private", PEM("PRIVATE KEY"));
 	test_folder_put(&folder, "folder/x", "x");
 	assert_int_equal(mkfifoat(folder.fd, "fifo", 0600), 0);
 	for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -815,6 +817,35 @@ test_what_cannot_be_opened(void **state)
 		assert_string_equal(problem, wanted);
 		assert_int_equal(fds.config, -1);
 		assert_false(holds(&choice, sizeof(choice), KEY));
+	}
+}
+
+static void
+test_keys(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} rows[] = {
+		{PEM("EC PRIVATE KEY"), NULL},
+		{PEM("CERTIFICATE"), "DDPROF_CLIENT_KEY: holds no private key (-----BEGIN PRIVATE KEY-----)"},
+		{PEM("ENCRYPTED PRIVATE KEY"),
+		 "DDPROF_CLIENT_KEY: the key is encrypted, and nobody is there to ask "
+		 "for its password; decrypt it with openssl pkey"},
+		{"x", "DDPROF_CLIENT_KEY: holds no PEM text (-----BEGIN ...); convert it with openssl"},
+	};
+
+	(void)state;
+	test_folder_put(&folder, "cert", PEM("CERTIFICATE"));
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct delivery_fds fds = DELIVERY_FDS_NONE;
+		char problem[DELIVERY_PROBLEM_MAX] = "", name[] = {'k', (char)('0' + i), 0}, variable[160];
+
+		test_folder_put(&folder, name, rows[i].text);
+		snprintf(variable, sizeof(variable), "DDPROF_CLIENT_KEY=%s", path_in(name));
+		assert_int_equal(choose(WORDS("--client_certificate", path_in("cert")), WORDS(variable)), 0);
+		assert_int_equal(delivery_open(&choice, &fds, problem) < 0, rows[i].error != NULL);
+		assert_string_equal(problem, rows[i].error ? rows[i].error : "");
+		delivery_fds_close(&fds);
 	}
 }
 
@@ -989,6 +1020,7 @@ main(void)
 		cmocka_unit_test(test_key_values),
 		OPEN_TEST(test_what_is_sealed),
 		OPEN_TEST(test_what_cannot_be_opened),
+		OPEN_TEST(test_keys),
 		OPEN_TEST(test_cgroup_inode),
 		OPEN_TEST(test_agent_answers),
 		OPEN_TEST(test_default_is_said),

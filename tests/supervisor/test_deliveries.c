@@ -61,6 +61,7 @@ answers(unsigned destination, enum destination_state state, int status, const ch
 					      .kind = DESTINATION_DATADOG,
 					      .state = state,
 					      .status = status,
+					      .failures = 2,
 					      .waiting = waiting};
 
 	snprintf(message.name, sizeof(message.name), "agent %u", destination);
@@ -90,6 +91,26 @@ test_outage(void **state)
 	expect_log("ddprof-launch: agent 0 accepts profiles again; 7 were waiting\n");
 	answers(0, DESTINATION_ACCEPTS, 200, "", 1);
 	expect_log("");
+}
+
+/* Once is no outage, but a reason, should it be the last word. */
+static void
+test_one_failure(void **state)
+{
+	struct destination_message message = {.state = DESTINATION_FAILS, .failures = 1, .words = "reset"};
+	struct summary_message summary = {0};
+
+	(void)state;
+	assert_true(deliveries_destination(&deliveries, &log_to_file, spool, &message, now));
+	deliveries_summarise(&deliveries, spool, &summary);
+	assert_string_equal(summary.destination[0].problem, "reset");
+	answers(0, DESTINATION_ACCEPTS, 200, "", 2);
+	expect_log("");
+	assert_true(deliveries_destination(&deliveries, &log_to_file, spool, &message, now));
+	message.failures = 2;
+	assert_true(deliveries_destination(&deliveries, &log_to_file, spool, &message, now));
+	expect_log("ddprof-launch:  does not take profiles (reset); trying again, profiles wait in memory (0 "
+		   "now)\n");
 }
 
 /* Servers number their answers: that is no news, or at least not often. */
@@ -274,10 +295,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		DELIVERIES_TEST(test_outage),          DELIVERIES_TEST(test_refusal),
-		DELIVERIES_TEST(test_refused_profile), DELIVERIES_TEST(test_destinations_are_told_apart),
-		DELIVERIES_TEST(test_spool),           DELIVERIES_TEST(test_queue_loss),
-		DELIVERIES_TEST(test_summary),         DELIVERIES_TEST(test_nonsense),
+		DELIVERIES_TEST(test_outage),
+		DELIVERIES_TEST(test_one_failure),
+		DELIVERIES_TEST(test_refusal),
+		DELIVERIES_TEST(test_refused_profile),
+		DELIVERIES_TEST(test_destinations_are_told_apart),
+		DELIVERIES_TEST(test_spool),
+		DELIVERIES_TEST(test_queue_loss),
+		DELIVERIES_TEST(test_summary),
+		DELIVERIES_TEST(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

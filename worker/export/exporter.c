@@ -96,7 +96,7 @@ waiting_beyond_queue(const struct exporter *exporter)
 
 static void
 say_destination(struct exporter *exporter, unsigned destination, enum destination_state state,
-		const struct delivery_answer *answer)
+		const struct delivery_answer *answer, unsigned failures)
 {
 	const struct delivery_destination *about = &exporter->settings.delivery->destination[destination];
 	struct destination_message message = {
@@ -104,6 +104,7 @@ say_destination(struct exporter *exporter, unsigned destination, enum destinatio
 		.kind = about->kind,
 		.state = state,
 		.status = answer->status,
+		.failures = failures,
 		.waiting = queue_waiting(exporter->queue, destination) +
 			   (uint32_t)waiting_beyond_queue(exporter) + (state == DESTINATION_ACCEPTS),
 	};
@@ -299,7 +300,7 @@ port_done(void *context, struct export_item *item)
 }
 
 static void
-port_changed(void *context, unsigned destination, const struct delivery_answer *answer)
+port_changed(void *context, unsigned destination, const struct delivery_answer *answer, unsigned failures)
 {
 	static const enum destination_state states[] = {
 		[ANSWER_ACCEPTED] = DESTINATION_ACCEPTS,
@@ -308,7 +309,7 @@ port_changed(void *context, unsigned destination, const struct delivery_answer *
 		[ANSWER_PROFILE_REFUSED] = DESTINATION_REFUSES_PROFILE,
 	};
 
-	say_destination(context, destination, states[answer->verdict], answer);
+	say_destination(context, destination, states[answer->verdict], answer, failures);
 }
 
 static void
@@ -673,7 +674,7 @@ run(struct exporter *exporter)
 
 	look_into_spool(exporter); /* what a predecessor stored is settled before READY asks for it */
 	for (unsigned i = 0; i < exporter->settings.delivery->count; i++)
-		say_destination(exporter, i, DESTINATION_UNTRIED, &(const struct delivery_answer){0});
+		say_destination(exporter, i, DESTINATION_UNTRIED, &(const struct delivery_answer){0}, 0);
 	say(exporter, MESSAGE_READY, NULL, 0);
 	while (result == 0 && exporter->failure == 0) {
 		advance(exporter);

@@ -249,6 +249,22 @@ note_failure(struct http_client *client, struct transfer *transfer, CURLcode cod
 		client->was_refused = true;
 }
 
+/* libcurl says of a refused connection how many milliseconds it took, and not that it was refused. */
+static void
+say_failure(struct transfer *transfer, CURLcode code)
+{
+	char text[HTTP_WORDS_MAX];
+	long error = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &error);
+	if (code == CURLE_COULDNT_CONNECT && error > 0) {
+		snprintf(text, sizeof(text), "cannot connect: %s", strerror((int)error));
+		say(transfer, "", text);
+		return;
+	}
+	say(transfer, "", transfer->error[0] ? transfer->error : curl_easy_strerror(code));
+}
+
 static void
 complete(struct http_client *client, CURL *easy, CURLcode code)
 {
@@ -264,7 +280,7 @@ complete(struct http_client *client, CURL *easy, CURLcode code)
 				     sizeof(transfer->answer.words));
 	} else {
 		note_failure(client, transfer, code);
-		say(transfer, "", transfer->error[0] ? transfer->error : curl_easy_strerror(code));
+		say_failure(transfer, code);
 	}
 	curl_multi_remove_handle(client->multi, easy);
 	transfer->is_complete = true;

@@ -155,20 +155,20 @@ next_item(const struct queue *queue, unsigned destination, int64_t now_ms)
 	return aside ? aside : next;
 }
 
-/* A failure that passes is told when it did not pass at once. */
 static void
 tell(struct queue *queue, unsigned destination, const struct delivery_answer *answer)
 {
 	struct sender *sender = &queue->sender[destination];
 
-	if (answer->verdict == ANSWER_TEMPORARY && sender->retry.failures < 2)
-		return;
-	if (sender->was_told && sender->state == answer->verdict && sender->status == answer->status)
+	bool did_not_pass = answer->verdict == ANSWER_TEMPORARY && sender->retry.failures == 2;
+
+	if (sender->was_told && sender->state == answer->verdict && sender->status == answer->status &&
+	    !did_not_pass)
 		return;
 	sender->was_told = true;
 	sender->state = answer->verdict;
 	sender->status = answer->status;
-	queue->port.changed(queue->port.context, destination, answer);
+	queue->port.changed(queue->port.context, destination, answer, sender->retry.failures);
 }
 
 /* Taken after it was refused: whatever was wrong, all of them may be taken now. */

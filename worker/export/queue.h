@@ -38,8 +38,9 @@ struct queue_port {
 			 const struct delivery_answer *answer);
 	/* All have it. */
 	void (*done)(void *context, struct export_item *item);
-	/* A destination answered otherwise than it did before. */
-	void (*changed)(void *context, unsigned destination, const struct delivery_answer *answer);
+	/* A destination answered otherwise than it did before, or failed for the second time in a row. */
+	void (*changed)(void *context, unsigned destination, const struct delivery_answer *answer,
+			unsigned failures);
 	/* The item leaves the queue: what it owns is to be given up. */
 	void (*release)(void *context, struct export_item *item);
 	uint64_t (*random)(void *context);

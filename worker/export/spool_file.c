@@ -22,14 +22,6 @@
 #define END_DIGITS 20
 #define MARK_DIGITS 16
 
-struct spool_header {
-	char magic[8];
-	uint32_t version, header_size;
-	uint64_t packed_size, pprof_size;
-	uint64_t checksum; /* of this struct, with 0 here */
-	struct profile_facts facts;
-};
-
 uint64_t
 spool_hash(uint64_t hash, const void *bytes, size_t size)
 {
@@ -120,8 +112,8 @@ spool_mark_parse(const char *suffix, uint64_t *ret_destination)
 
 /* ---- content ---- */
 
-static uint64_t
-checksum_of(const struct spool_header *header)
+uint64_t
+spool_checksum(const struct spool_header *header)
 {
 	const size_t before = offsetof(struct spool_header, checksum);
 	const size_t after = before + sizeof(header->checksum);
@@ -167,7 +159,7 @@ spool_image_make(const struct profile_facts *facts, const uint8_t *pprof, size_t
 	ret->header->packed_size = ret->packed_size;
 	ret->header->pprof_size = size;
 	memcpy(&ret->header->facts, facts, sizeof(*facts));
-	ret->header->checksum = checksum_of(ret->header);
+	ret->header->checksum = spool_checksum(ret->header);
 	return 0;
 }
 
@@ -216,7 +208,7 @@ read_header(int fd, struct spool_header *ret)
 		return -ENOTSUP;
 	if (fstat(fd, &status) < 0)
 		return -errno;
-	if (got != sizeof(*ret) || ret->checksum != checksum_of(ret) || !is_terminated(&ret->facts) ||
+	if (got != sizeof(*ret) || ret->checksum != spool_checksum(ret) || !is_terminated(&ret->facts) ||
 	    ret->pprof_size > MEMORY_FILE_MAX || ret->packed_size > MEMORY_FILE_MAX ||
 	    (uint64_t)status.st_size != sizeof(*ret) + ret->packed_size)
 		return -EBADMSG;

@@ -36,8 +36,17 @@ bool spool_name_parse(const char *name, struct spool_name *ret); /* false: not t
 void spool_mark_name(const char *file, uint64_t destination, char ret[static SPOOL_NAME_MAX]);
 bool spool_mark_parse(const char *suffix, uint64_t *ret_destination); /* "+<destination>" */
 
+/* How a file begins; behind it is one zstd frame. */
+struct spool_header {
+	char magic[8];
+	uint32_t version, header_size;
+	uint64_t packed_size, pprof_size;
+	uint64_t checksum;
+	struct profile_facts facts;
+};
+uint64_t spool_checksum(const struct spool_header *header); /* of all but the checksum itself */
+
 /* A file's content, ready to be written. */
-struct spool_header;
 struct spool_image {
 	struct spool_header *header; /* owned, as is the next */
 	uint8_t *packed;

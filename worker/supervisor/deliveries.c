@@ -51,6 +51,8 @@ log_change(struct known_destination *destination, const struct log *log, const c
 		if (was_in_trouble)
 			log_line(log, LOG_LEVEL_NOTICE, "%s accepts profiles again; %u were waiting",
 				 now->name, now->waiting);
+	} else if (now->state == DESTINATION_FAILS && now->failures < 2) {
+		return; /* it may pass before anybody cares */
 	} else if (now->state != DESTINATION_UNTRIED && is_news(destination, now_ms)) {
 		log_trouble(log, spool, now);
 	} else {
