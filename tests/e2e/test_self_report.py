@@ -237,7 +237,8 @@ class StatsdServer(threading.Thread):
             name, value = re.fullmatch(re.escape(self.PREFIX) + r"([a-z_.]+):(-?\d+)\|g", line).groups()
             if name == "event.count":
                 found.append({})
-            found[-1][name] = int(value)
+            if found:  # else it came in the middle of one
+                found[-1][name] = int(value)
         return found
 
 
@@ -284,7 +285,7 @@ class Statsd(unittest.TestCase):
 
     def test_server_comes_and_goes(self):
         """It costs the gauges of that time, which are counted, and nothing else."""
-        session = support.Session(self, [target("split"), "6"], ["-u", "1", "-b", self.path])
+        session = support.Session(self, [target("split"), "10"], ["-u", "1", "-b", self.path])
         support.wait_until(lambda: len(session.profile_paths()) >= 1, 30, "a profile")
         server = StatsdServer(self.path)
         support.wait_until(lambda: len(server.reports()) >= 2, 30, "gauges")
@@ -294,7 +295,6 @@ class Statsd(unittest.TestCase):
         reports = [report for report in server.reports() if "statsd.failures" in report]  # it may have left in the middle of one
         self.assertGreater(len(profiles), len(reports))
         last = profiles[-1].ledger("statsd.failures")
-        self.assertEqual(reports[0]["statsd.failures"] % len(reports[0]), 0)
         self.assertGreaterEqual(reports[0]["statsd.failures"], len(reports[0]))  # nobody was there for the first
         self.assertGreater(last, reports[-1]["statsd.failures"])
         for report in reports:
