@@ -329,7 +329,7 @@ struct summary_message {
 	struct self_report self;   /* its period is the whole session */
 	uint64_t profiles;         /* finished */
 	uint64_t spooled;          /* of them, what is in the spool for the next run */
-	uint64_t dropped;          /* of them, what had to make room */
+	uint64_t dropped;          /* of them, what had to make room, or waited in memory to the end */
 	uint32_t unwinder_stopped; /* the unwinder died too often; profiling ended early */
 	uint32_t destinations;
 	struct summary_destination destination[SUMMARY_DESTINATIONS];

@@ -94,18 +94,19 @@ add_missing(struct closing *closing, const struct summary_destination *destinati
 	uint64_t missing =
 		summary->profiles > destination->delivered ? summary->profiles - destination->delivered : 0;
 	uint64_t kept = missing < summary->spooled ? missing : summary->spooled;
+	uint64_t lost = missing - kept < summary->dropped ? missing - kept : summary->dropped;
 	const char *why = destination->problem[0] ? destination->problem : "there was no time";
 
 	if (kept > 0)
 		add(closing, "; %" PRIu64 " not delivered (%s: %s), kept in %s for the next run", kept,
 		    destination->name, why, spool);
-	if (missing > kept && spool[0])
-		add(closing, "; %" PRIu64 " lost (%s: %s), the spool had no room for them", missing - kept,
-		    destination->name, why);
-	else if (missing > kept)
-		add(closing, "; %" PRIu64 " lost (%s: %s), --spool DIR would keep them for the next run",
-		    missing - kept, destination->name, why);
-	if (missing > kept)
+	if (lost > 0)
+		add(closing, "; %" PRIu64 " lost (%s: %s), %s", lost, destination->name, why,
+		    spool[0] ? "the spool had no room for them"
+			     : "--spool DIR would keep them for the next run");
+	if (missing > kept + lost) /* found in the spool that they share */
+		add(closing, "; %" PRIu64 " taken over by another run", missing - kept - lost);
+	if (lost > 0)
 		closing->level = LOG_LEVEL_ERROR;
 	else if (kept > 0 && closing->level < LOG_LEVEL_WARN)
 		closing->level = LOG_LEVEL_WARN;

@@ -198,21 +198,22 @@ test_uploads(void **state)
 		 "/var/spool/x",
 		 COUNTS "; 12 profiles delivered to " AGENT "; 2 not delivered (" AGENT
 			": Connection refused), kept in /var/spool/x for the next run\n"},
-		{{.profiles = 2, UPLOAD(.problem = "403 Forbidden: no such key")},
+		{{.profiles = 2, .dropped = 2, UPLOAD(.problem = "403 Forbidden: no such key")},
 		 "",
 		 "",
 		 COUNTS "; 2 lost (" AGENT
 			": 403 Forbidden: no such key), --spool DIR would keep them for the "
 			"next run\n"},
-		{{.profiles = 5, .spooled = 3, UPLOAD(.delivered = 1)},
+		{{.profiles = 7, .spooled = 3, .dropped = 1, UPLOAD(.delivered = 1)},
 		 "",
 		 "s",
-		 COUNTS "; 1 profile delivered to " AGENT "; 3 not delivered (" AGENT
-			": there was no time), kept in s for the next run; 1 lost (" AGENT
-			": there was no time), the spool had no room for them\n"},
+		 COUNTS
+		 "; 1 profile delivered to " AGENT "; 3 not delivered (" AGENT
+		 ": there was no time), kept in s for the next run; 1 lost (" AGENT
+		 ": there was no time), the spool had no room for them; 2 taken over by another run\n"},
 		{{.profiles = 1}, "o", "", COUNTS "; 1 profile lost: the exporter could not be started\n"},
 		/* what the exporter says cannot drive a terminal */
-		{{.profiles = 1, UPLOAD(.problem = "\033[2J\n")},
+		{{.profiles = 1, .dropped = 1, UPLOAD(.problem = "\033[2J\n")},
 		 "",
 		 "",
 		 COUNTS "; 1 lost (" AGENT
@@ -243,7 +244,7 @@ test_severity(void **state)
 	} cases[] = {
 		{{.profiles = 1, UPLOAD(.delivered = 1)}, false, false},
 		{{.profiles = 1, .spooled = 1, UPLOAD(.delivered = 0)}, true, false},
-		{{.profiles = 1, UPLOAD(.delivered = 0)}, true, true},
+		{{.profiles = 1, .dropped = 1, UPLOAD(.delivered = 0)}, true, true},
 	};
 	char byte;
 

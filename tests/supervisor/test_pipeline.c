@@ -160,6 +160,7 @@ test_one_profile(void **state)
 	assert_true(pipeline_is_empty(pipeline));
 	add(1);
 	assert_false(pipeline_is_empty(pipeline));
+	assert_int_equal(pipeline_count(pipeline), 1);
 	expect_idle(symbolizer_end);
 	advance(1000);
 	expect_profile(symbolizer_end, 1, "");

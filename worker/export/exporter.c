@@ -250,9 +250,10 @@ port_start(void *context, unsigned destination, const struct export_item *item, 
 	struct exporter *exporter = context;
 
 	say_working(exporter, &item->facts);
-	bool is_on_its_way = transfers_start(exporter->transfers, destination, item,
-					     queue_is_hurried(exporter->queue), ret);
+	bool is_ready = transfers_prepare(exporter->transfers, destination, item, ret);
 	say_working(exporter, NULL);
+	bool is_on_its_way = is_ready && transfers_start(exporter->transfers, destination,
+							 queue_is_hurried(exporter->queue), ret);
 	if (!is_on_its_way)
 		count_answer(exporter, ret);
 	return is_on_its_way;

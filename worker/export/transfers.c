@@ -169,15 +169,20 @@ judge_http(const struct http_answer *answer, struct delivery_answer *ret)
 }
 
 bool
-transfers_start(struct transfers *transfers, unsigned destination, const struct export_item *item,
-		bool is_hurried, struct delivery_answer *ret)
+transfers_prepare(struct transfers *transfers, unsigned destination, const struct export_item *item,
+		  struct delivery_answer *ret)
 {
 	int result = format(transfers, destination, item);
 
-	if (result < 0) {
+	if (result < 0)
 		say_error(ret, judge_format_error(-result), -result);
-		return false;
-	}
+	return result == 0;
+}
+
+bool
+transfers_start(struct transfers *transfers, unsigned destination, bool is_hurried,
+		struct delivery_answer *ret)
+{
 	switch (transfers->config->destination[destination].kind) {
 	case DESTINATION_FOLDER:
 		write_file(&transfers->transfer[destination], FD_OUTPUT, is_hurried, ret);

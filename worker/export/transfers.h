@@ -11,10 +11,15 @@ struct transfers;
 struct transfers *transfers_new(const struct delivery_config *config, struct http_client *client);
 void transfers_free(struct transfers *transfers); /* after the client */
 
-/* What the queue's port wants of start(): true, and transfers_take() will have the answer, or *ret is it.
- * `pprof` is read only if it is needed: a profile that is sent again as it was is not made again. */
-bool transfers_start(struct transfers *transfers, unsigned destination, const struct export_item *item,
-		     bool is_hurried, struct delivery_answer *ret);
+/* Makes of a profile what the destination wants; what it was the last time, if it is the same one. False:
+ * *ret says what is wrong. */
+bool transfers_prepare(struct transfers *transfers, unsigned destination, const struct export_item *item,
+		       struct delivery_answer *ret);
+
+/* Writes or begins to send what was prepared. As the queue wants it of start(): true, and transfers_take()
+ * will have the answer, or *ret is it. May wait for a name server. */
+bool transfers_start(struct transfers *transfers, unsigned destination, bool is_hurried,
+		     struct delivery_answer *ret);
 
 /* An answer of the network. */
 bool transfers_take(struct transfers *transfers, unsigned *ret_destination, struct delivery_answer *ret);

@@ -344,6 +344,12 @@ pipeline_role_died(struct pipeline *pipeline, enum role role)
 	pipeline->knows_of_hurry = false;
 }
 
+size_t
+pipeline_count(const struct pipeline *pipeline)
+{
+	return pipeline->count;
+}
+
 bool
 pipeline_is_empty(const struct pipeline *pipeline)
 {

@@ -49,6 +49,7 @@ bool pipeline_is_acknowledged(const struct pipeline *pipeline, uint64_t taken);
 /* A role died: what it was working on goes on without it, or begins again. */
 void pipeline_role_died(struct pipeline *pipeline, enum role role);
 
+size_t pipeline_count(const struct pipeline *pipeline); /* what is not settled */
 bool pipeline_is_empty(const struct pipeline *pipeline);
 
 /* Fills in what was sampled, and how many profiles were finished and dropped. */

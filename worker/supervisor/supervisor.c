@@ -131,8 +131,10 @@ start_role(struct session *session, struct role_process *role)
 		return result;
 	self_measure_started(&session->measure, self_role_of(role), role->pid);
 	role->deadline_ms = now_ms() + READY_TIMEOUT_MS;
-	if (role->role == ROLE_EXPORTER)
+	if (role->role == ROLE_EXPORTER) { /* looks into its spool first */
+		role->deadline_ms = now_ms() + EXPORTER_TIMEOUT_MS;
 		return send_exporter_start(session);
+	}
 	return role->role == ROLE_UNWINDER ? send_start(session) : 0;
 }
 
@@ -280,34 +282,6 @@ role_died(struct session *session, struct role_process *role, int status)
 		session->unwinder_stopped = true;
 		if (session->phase == PHASE_FINISHING || session->phase == PHASE_RUNNING)
 			begin_delivery(session);
-	}
-}
-
-static struct role_process *
-role_of_pid(struct session *session, pid_t pid)
-{
-	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
-
-	for (size_t i = 0; i < 3; i++)
-		if (roles[i]->pid == pid)
-			return roles[i];
-	return NULL;
-}
-
-static void
-reap_roles(struct session *session)
-{
-	struct rusage usage;
-	int status;
-	pid_t pid;
-
-	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
-		struct role_process *role = role_of_pid(session, pid);
-
-		if (role)
-			self_measure_ended(&session->measure, self_role_of(role), &usage);
-		if (role && session->phase != PHASE_OVER)
-			role_died(session, role, status);
 	}
 }
 
@@ -508,6 +482,8 @@ take_working(struct session *session, struct role_process *role, struct message 
 	if (!working)
 		return false;
 	session->working_on = working->profile;
+	if (role->deadline_ms > 0) /* it is slow, and alive: name servers that do not answer, say */
+		role->deadline_ms = now_ms() + EXPORTER_TIMEOUT_MS;
 	if (working->profile && role->deadline_ms == 0)
 		role->deadline_ms = now_ms() + EXPORTER_TIMEOUT_MS;
 	else if (!working->profile &&
@@ -550,25 +526,65 @@ static const struct {
 	{ROLE_EXPORTER, MESSAGE_STATUS, take_status},
 };
 
-static void
+/* Whether there was a message. */
+static bool
 handle_control(struct session *session, struct role_process *role)
 {
 	static struct message message;
 	int result = channel_receive(role->control, &message, 0);
 
 	if (result == -ETIMEDOUT)
-		return;
+		return false;
 	if (result < 0) { /* closed: SIGCHLD will tell how it ended; malformed: it is not ours any more */
 		role_process_kill(role);
 		close_fd(&role->control);
-		return;
+		return false;
 	}
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++)
 		if (answers[i].role == role->role && (uint32_t)answers[i].kind == message.kind &&
 		    answers[i].take(session, role, &message))
-			return;
+			return true;
 	message_discard(&message);
 	role_process_kill(role);
+	return true;
+}
+
+static struct role_process *
+role_of_pid(struct session *session, pid_t pid)
+{
+	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+
+	for (size_t i = 0; i < 3; i++)
+		if (roles[i]->pid == pid)
+			return roles[i];
+	return NULL;
+}
+
+/* What it still said holds: a profile that is accepted must not be sent again. */
+static void
+hear_last_words(struct session *session, struct role_process *role)
+{
+	while (session->phase != PHASE_STARTING && role->control >= 0 && handle_control(session, role))
+		continue;
+}
+
+static void
+reap_roles(struct session *session)
+{
+	struct rusage usage;
+	int status;
+	pid_t pid;
+
+	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+		struct role_process *role = role_of_pid(session, pid);
+
+		if (!role || session->phase == PHASE_OVER)
+			continue;
+		self_measure_ended(&session->measure, self_role_of(role), &usage);
+		role->pid = 0; /* may be somebody else's from now on */
+		hear_last_words(session, role);
+		role_died(session, role, status);
+	}
 }
 
 static void
@@ -641,6 +657,7 @@ send_summary(struct session *session)
 	summary = (struct summary_message){.unwinder_stopped = session->unwinder_stopped};
 	pipeline_summarise(session->pipeline, &summary);
 	deliveries_summarise(&session->deliveries, session->config.spool, &summary);
+	summary.dropped += pipeline_count(session->pipeline); /* if this is the end */
 	self_measure_session(&session->measure, &summary.self);
 	if (session->wait >= 0 &&
 	    channel_send(session->wait, MESSAGE_SUMMARY, &summary, sizeof(summary), NULL, 0) == 0) {
@@ -856,11 +873,11 @@ wait_and_handle(struct session *session)
 	if (watched[SYMBOLIZER_FILES].revents)
 		handle_broker(session, &session->symbolizer);
 	if (watched[UNWINDER].revents)
-		handle_control(session, &session->unwinder);
+		(void)handle_control(session, &session->unwinder);
 	if (watched[SYMBOLIZER].revents)
-		handle_control(session, &session->symbolizer);
+		(void)handle_control(session, &session->symbolizer);
 	if (watched[EXPORTER].revents)
-		handle_control(session, &session->exporter);
+		(void)handle_control(session, &session->exporter);
 	if (watched[SIGNALS].revents) /* last: it may close what the others were about to read */
 		handle_signals(session);
 }
