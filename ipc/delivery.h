@@ -50,6 +50,8 @@ struct delivery_config {
 
 	uint32_t cpus_configured, cpus_online;
 
+	char debuginfod_urls[DESTINATION_URL_MAX]; /* --debuginfod: servers, separated by spaces; "": none */
+
 	uint64_t spool_max_bytes; /* with FD_SPOOL */
 	uint64_t spool_max_age_s;
 

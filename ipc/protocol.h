@@ -8,11 +8,14 @@
  *                     launcher -> supervisor  CANCEL (the target could not be executed); EOF = it was
  *   hand-over channel opener -> supervisor    SETUP (the launcher's descriptors), RINGS (batches)
  *                     opener <- supervisor    MAPPED
- *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP
+ *   control channel   supervisor -> role      START, RINGS, EXPORT, FINISH, PROFILE, DROP, FETCH
  *                     supervisor <- role      READY, PROFILE, LEVEL, JOURNAL (a memfd that replaces START's),
- *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS
- *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG
+ *                                             ACCEPTED, SETTLED, DESTINATION, SPOOL, WORKING, STATUS,
+ *                                             FETCHED
+ *   broker channel    role -> supervisor      OPEN_MAPPING, OPEN_KNOWN, OPEN_DEBUG, OPEN_JIT
  *                     role <- supervisor      OPENED
+ *                     unwinder -> supervisor  HOLD_JIT_MAP, HOLD_JIT_DUMP
+ *                     unwinder <- supervisor  HELD
  *   wait channel      waiting parent -> supervisor  TARGET_ENDED
  *                     waiting parent <- supervisor  SUMMARY, or CANCEL when there was no target
  */
@@ -75,6 +78,12 @@ enum message_kind {
 	MESSAGE_OPENED,
 	MESSAGE_TARGET_ENDED,
 	MESSAGE_SUMMARY,
+	MESSAGE_HOLD_JIT_MAP,
+	MESSAGE_HOLD_JIT_DUMP,
+	MESSAGE_HELD,
+	MESSAGE_OPEN_JIT,
+	MESSAGE_FETCH,
+	MESSAGE_FETCHED,
 };
 
 struct message_head {
@@ -99,10 +108,11 @@ struct launch_request {
 	uint32_t present; /* bit i: launch_fd i is attached */
 	uint32_t event;   /* enum event_id of policy/events.h */
 	uint32_t frequency_hz;
-	uint32_t levels;      /* bit i: enum sampling_level i of policy/levels.h is wanted */
-	uint32_t stack_bytes; /* 0, or what samples copy instead of the size that belongs to their level */
+	uint32_t levels;        /* bit i: enum sampling_level i of policy/levels.h is wanted */
+	uint32_t stack_bytes;   /* 0, or what samples copy instead of the size that belongs to their level */
+	uint32_t kernel_frames; /* 1: samples in the kernel too; in SETUP: they are taken */
 };
-_Static_assert(sizeof(struct launch_request) == 20, "wire layout");
+_Static_assert(sizeof(struct launch_request) == 24, "wire layout");
 
 /* ANSWER and MAPPED. failure: enum failure of ipc/failure.h, 0 = ready. */
 struct answer {
@@ -153,6 +163,8 @@ struct ledger {
 	uint64_t level[SAMPLING_LEVELS]; /* of `samples`, by how much was copied */
 	uint64_t cpu_time_ns;            /* sum of the sampled periods */
 	uint64_t kernel_count_ns;        /* the events' own task-clock count, children included */
+	uint64_t in_kernel_ns;           /* of that count: spent in the kernel, where no sample is taken */
+	uint64_t unsampled_ns;           /* of that count: of tasks that ended before their next sample */
 	uint64_t records;                /* read from the rings, of every kind; 0: not from rings */
 	uint64_t unwind_ns;   /* the unwinder's CPU time for walking and storing stacks; 0: not measured */
 	uint64_t frames;      /* found by those walks */
@@ -165,10 +177,13 @@ struct ledger {
 struct start_message {
 	uint32_t period_ns;
 	uint32_t target_pid;
-	uint32_t discard;  /* its predecessor died on what is in the rings: skip that, and count it */
-	uint32_t restarts; /* deaths since the last finished profile */
-	uint32_t unwind;   /* enum unwind_method */
+	uint32_t discard;        /* its predecessor died on what is in the rings: skip that, and count it */
+	uint32_t restarts;       /* deaths since the last finished profile */
+	uint32_t unwind;         /* enum unwind_method */
+	uint32_t has_symbolizer; /* else addresses of code that processes make would only tell where it was */
 	uint32_t level; /* the last one LEVEL named; LEVEL_COUNT: none yet, events are as they were opened */
+	uint32_t kernel_frames; /* samples are taken in the kernel too */
+	uint32_t padding;
 	char container_id[CONTAINER_ID_MAX];
 	char tags[START_TAGS_MAX]; /* "service:a,env:b,version:c,key:value": whom the profile is about */
 	int64_t start_ns;          /* CLOCK_REALTIME: of the period it begins or continues */
@@ -237,7 +252,7 @@ struct destination_message {
 	uint32_t destination; /* its index, below DESTINATIONS_MAX of ipc/delivery.h */
 	uint32_t kind;        /* enum destination_kind */
 	uint32_t state;
-	int32_t status;   /* of HTTP; 0: none */
+	int32_t status;    /* of HTTP; 0: none */
 	uint32_t failures; /* in a row; once may pass before anybody cares */
 	uint32_t waiting;  /* profiles it does not have */
 	char name[DESTINATION_NAME_MAX];
@@ -293,25 +308,61 @@ struct open_known {
 	char path[MAX_PATH_BYTES];
 	char build_id[2 * MAX_BUILD_ID + 1]; /* lower-case hex or "" */
 };
-/* OPEN_DEBUG: a separate debug file of a file that was opened before for a mapping; with OPEN_KNOWN all that
- * is ever opened for the symbolizer. */
+/* OPEN_DEBUG: a separate debug file of a file that was opened before for a mapping; with OPEN_KNOWN and
+ * OPEN_JIT all that is ever opened for the symbolizer. */
 enum debug_way {
 	DEBUG_BY_BUILD_ID, /* name: lower-case hex; in the folder of build ids */
 	DEBUG_BY_LINK, /* name: of a file beside the module, in its .debug, or in the debug folder's copy */
 	DEBUG_BY_DWZ,  /* name: what follows ".dwz/" in .gnu_debugaltlink; in the debug folder's .dwz */
+	DEBUG_BY_UNIT, /* name: absolute path of a .dwo (or .o) file that a compiler wrote; there, or beside
+			  the module */
 	DEBUG_WAYS,
 };
-#define DEBUG_NAME_MAX 256
+#define DEBUG_NAME_MAX 1024
+/* As first_candidate, with DEBUG_BY_BUILD_ID: not from this host, but from a debuginfod server. EAGAIN:
+ * perhaps the next time. */
+#define DEBUG_CANDIDATE_FETCHED 1000
 struct open_debug {
 	struct open_known module;
 	uint32_t way;
 	uint32_t first_candidate; /* as in open_mapping */
 	char name[DEBUG_NAME_MAX];
 };
+/* HOLD_JIT_MAP: a process that makes code has been seen. What it writes about that code (/tmp/perf-PID.map)
+ * is to be kept open, for it may be gone when the profile is made; the unwinder itself has no use for it. */
+struct hold_jit_map {
+	uint32_t pid;
+};
+/* HOLD_JIT_DUMP: a process mapped its jitdump, by which it says where that is; struct open_mapping. */
+/* HELD: 0; ENOENT: there is no such file (yet). */
+struct held {
+	int32_t error;
+};
+/* OPEN_JIT: one of these files. */
+enum jit_file {
+	JIT_PERF_MAP,
+	JIT_DUMP,
+	JIT_FILES,
+};
+struct open_jit {
+	uint32_t pid;
+	uint32_t file; /* enum jit_file */
+};
 /* OPENED: error 0 comes with exactly one descriptor. */
 struct opened {
 	int32_t error;
 	uint32_t candidate; /* OPEN_MAPPING, OPEN_DEBUG: which of the places it may be found at */
+};
+
+/* FETCH: the exporter is to ask debuginfod servers for the debug file of a build id (lower-case hex). One at
+ * a time. */
+struct fetch_message {
+	char build_id[2 * MAX_BUILD_ID + 1];
+};
+/* FETCHED: error 0 comes with a sealed memfd; else ENOENT (no server has it) or another errno. */
+struct fetched_message {
+	int32_t error;
+	char build_id[2 * MAX_BUILD_ID + 1];
 };
 
 /* SUMMARY: what the closing line says. */
@@ -346,6 +397,8 @@ struct worker_config {
 	uint32_t unwind;        /* enum unwind_method */
 	uint32_t log_is_syslog; /* LAUNCH_FD_LOG is a syslog(3) datagram socket */
 	uint32_t inlined_functions;
+	uint32_t disable_symbolization; /* there is no symbolizer then */
+	uint32_t debuginfod;            /* debug files that are not here are asked for over the network */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	uint32_t export_grace_s;     /* after the target's end, for what is not delivered yet */
@@ -355,5 +408,6 @@ struct worker_config {
 
 _Static_assert(sizeof(struct open_mapping) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct open_debug) <= MESSAGE_MAX_BODY, "fits one message");
+_Static_assert(sizeof(struct open_jit) == 8, "wire layout");
 _Static_assert(sizeof(struct rings_message) <= MESSAGE_MAX_BODY, "fits one message");
 _Static_assert(sizeof(struct summary_message) <= MESSAGE_MAX_BODY, "fits one message");

@@ -141,8 +141,14 @@ add_counts(struct closing *closing, const struct summary_message *summary)
 {
 	const struct ledger *ledger = &summary->ledger;
 	uint64_t rooted = ledger->ending[ENDING_ROOT] + ledger->ending[ENDING_DEPTH];
+	uint64_t without_samples_ns = ledger->in_kernel_ns + ledger->unsampled_ns;
 
-	if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
+	if (ledger->samples == 0 && ledger->lost == 0 && without_samples_ns > 0)
+		add(closing,
+		    "no samples (%.2f s of CPU time in the kernel or in tasks shorter than one sampling "
+		    "period)",
+		    (double)without_samples_ns / 1e9);
+	else if (ledger->samples == 0 && ledger->lost == 0 && !summary->unwinder_stopped)
 		add(closing, "no samples (less CPU time than one sampling period)");
 	else
 		add(closing, "%" PRIu64 " samples, %" PRIu64 " lost, %.1f%% of stacks reached the root%s%s",

@@ -632,6 +632,48 @@ choose_statsd(const struct choosing *c)
 	return 0;
 }
 
+/* A server's URL appears in no header, so nothing secret may be in it. */
+static const char *
+check_server(const char *text, size_t length)
+{
+	char url_text[OPTION_URL_MAX + 1];
+	struct url url;
+
+	memcpy(url_text, text, length);
+	url_text[length] = '\0';
+	const char *problem = url_parse(url_text, &url);
+	if (problem)
+		return problem;
+	return url.userinfo.at ? "has a password in it" : url.query.length ? "has a '?' in it" : NULL;
+}
+
+static int
+choose_debuginfod(const struct choosing *c)
+{
+	const char *urls = c->wanted->debuginfod_urls;
+	size_t count = 0;
+
+	if (!c->wanted->debuginfod)
+		return 0;
+	for (const char *at = urls; *at; at += strspn(at, " ")) {
+		size_t length = strcspn(at, " ");
+		bool is_url = strncmp(at, "http://", 7) == 0 || strncmp(at, "https://", 8) == 0;
+		const char *problem = is_url ? check_server(at, length) : NULL;
+
+		if (problem)
+			return fail_url(c, OPTION_DEBUGINFOD_URLS, problem,
+					"https://debuginfod.example.org/");
+		count += is_url; /* elfutils has other words there, such as ima:enforcing */
+		at += length;
+	}
+	if (count == 0)
+		return fail(c, OPTION_DEBUGINFOD,
+			    "needs a server; set DEBUGINFOD_URLS, for example to "
+			    "https://debuginfod.debian.net");
+	(void)PUT(c->choice->config.debuginfod_urls, urls);
+	return 0;
+}
+
 static int
 choose_runtime_id(const struct choosing *c)
 {
@@ -742,6 +784,8 @@ destinations_choose(struct launch_options *options, struct delivery_choice *ret,
 		result = choose_certificates(&c);
 	if (result == 0)
 		result = choose_statsd(&c);
+	if (result == 0)
+		result = choose_debuginfod(&c);
 	if (result == 0)
 		result = choose_runtime_id(&c);
 	if (result < 0)

@@ -175,6 +175,8 @@ main(int argc, char **argv)
 		if (options.require)
 			return LAUNCH_EXIT_FAILURE;
 	}
+	if (plan.profile && options.warning[0])
+		log_line(&log.launcher, LOG_LEVEL_WARN, "%s", options.warning);
 	if (plan.profile)
 		delivery_decide(&choice, &log.launcher);
 	if (options.wait)

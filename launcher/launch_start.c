@@ -85,6 +85,8 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	config->unwind = method_of(options);
 	config->log_is_syslog = log->worker.is_syslog;
 	config->inlined_functions = options->inlined_functions;
+	config->disable_symbolization = options->disable_symbolization;
+	config->debuginfod = options->delivery.debuginfod;
 	return copy_text(config->service, sizeof(config->service), options->service) &&
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
 	       copy_text(config->version, sizeof(config->version), options->version) &&
@@ -133,6 +135,7 @@ send_request(int channel, const struct launch_options *options, const int fds[LA
 		.frequency_hz = options->frequency_hz,
 		.levels = levels_of(options),
 		.stack_bytes = options->stack_sample_size,
+		.kernel_frames = options->kernel_frames,
 	};
 	int attached[LAUNCH_FD_COUNT];
 	size_t count = 0;

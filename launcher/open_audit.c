@@ -85,7 +85,7 @@ add_request(struct line *line)
 	line_add(line, " stack=");
 	line_add_number(line,
 			levels ? level_stack_bytes(31 - __builtin_clz(levels), request->stack_bytes) : 0);
-	line_add(line, " cpus=");
+	line_add(line, request->kernel_frames ? " kernel_frames=yes cpus=" : " cpus=");
 	line_add_number(line, subject->rings.ring_count / 2);
 }
 

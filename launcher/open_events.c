@@ -76,7 +76,7 @@ open_learning(struct perf_event_attr *attributes, pid_t pid, int cpu)
 	return fd;
 }
 
-/* Finds out with the first event what it takes, the least privilege first. Debian's kernels refuse
+/* Finds out with the first event of a kind what it takes, the least privilege first. Debian's kernels refuse
  * CAP_PERFMON where others want nothing at all: versions and settings tell less than trying. What worked
  * stays in effect. */
 static int
@@ -95,16 +95,11 @@ open_first(struct opening *opening, struct perf_event_attr *attributes, int cpu)
 			return fd;
 	}
 	opening->capability = NO_CAPABILITY; /* none was of use */
-	return fd;
-}
-
-static int
-open_one(struct opening *opening, struct perf_event_attr *attributes, int cpu, size_t which)
-{
-	if (opening->rings.count > which)
-		return open_event(attributes, opening->parent, cpu);
-	return which == 0 ? open_first(opening, attributes, cpu)
-			  : open_learning(attributes, opening->parent, cpu);
+	if (attributes->exclude_kernel)
+		return fd;
+	opening->request.kernel_frames = 0; /* user space needs less */
+	attributes->exclude_kernel = 1;
+	return open_first(opening, attributes, cpu);
 }
 
 static void
@@ -127,9 +122,14 @@ open_on_all_cpus(struct opening *opening)
 
 	attributes[1].sample_freq = opening->request.frequency_hz;
 	level_apply(first, opening->request.stack_bytes, &attributes[1]);
+	if (opening->request.kernel_frames)
+		event_include_kernel(&attributes[1]);
 	for (int cpu = 0; cpu < UINT16_MAX; cpu++) {
 		for (size_t i = 0; i < 2; i++) {
-			int fd = open_one(opening, &attributes[i], cpu, i);
+			int fd = opening->rings.count > i ? open_event(&attributes[i], opening->parent, cpu)
+				 : i > 0 && attributes[i].exclude_kernel
+					 ? open_learning(&attributes[i], opening->parent, cpu)
+					 : open_first(opening, &attributes[i], cpu);
 
 			if (fd == -ENODEV && i == 0)
 				break;

@@ -19,17 +19,18 @@ is_possible(const struct launch_request *request)
 {
 	return request->event != EVENT_SIDEBAND && event_policy(request->event) &&
 	       request->frequency_hz >= 1 && request->frequency_hz <= FREQUENCY_MAX_HZ &&
-	       request->levels > 0 && request->levels <= LEVELS_ALL &&
+	       request->levels > 0 && request->levels <= LEVELS_ALL && request->kernel_frames <= 1 &&
 	       (request->stack_bytes == 0 ||
 		(request->stack_bytes >= STACK_MIN_BYTES && request->stack_bytes <= STACK_MAX_BYTES &&
 		 request->stack_bytes % 8 == 0));
 }
 
 /* The caller hears the limit: it is no secret, and the next request can be right. Levels beyond it are left
- * out, if others stay. */
+ * out, if others stay, and so is the kernel. */
 static void
 require_allowed(struct launch_request *request, const struct admin_policy *policy)
 {
+	request->kernel_frames &= policy->kernel_frames;
 	if (!(policy->events & 1u << request->event))
 		die(FAILURE_POLICY_EVENT, 0);
 	if (request->frequency_hz > policy->max_frequency_hz)

@@ -465,6 +465,37 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.accepts = "true, yes, on, 1, false, no, off or 0",
 		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.inlined_functions),
 	},
+	[OPTION_DISABLE_SYMBOLIZATION] = {
+		.name = "disable_symbolization", .variable = "DD_PROFILING_DISABLE_SYMBOLIZATION", .placeholder = "BOOL",
+		.default_text = "false",
+		.help = "Whether to leave out names: profiles have addresses, files with their paths and build ids only. "
+			"ddprof-symbolizer names them later.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.disable_symbolization),
+	},
+	[OPTION_KERNEL_FRAMES] = {
+		.name = "kernel_frames", .variable = "DD_PROFILING_KERNEL_FRAMES", .placeholder = "BOOL",
+		.default_text = "true",
+		.help = "Whether to show which functions time in the kernel was spent for, as frames '[kernel]', where the "
+			"administrator's policy allows it (docs/policy.md). Otherwise it is one such frame for all of it.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.kernel_frames),
+	},
+	[OPTION_DEBUGINFOD] = {
+		.name = "debuginfod", .variable = "DD_PROFILING_DEBUGINFOD",
+		.placeholder = "BOOL", .default_text = "false",
+		.help = "Whether to ask the servers of DEBUGINFOD_URLS for debug files that are not on this host. They learn "
+			"the build ids of what is profiled.",
+		.accepts = "true, yes, on, 1, false, no, off or 0",
+		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.delivery.debuginfod),
+	},
+	[OPTION_DEBUGINFOD_URLS] = {
+		.name = "debuginfod_urls", .variable = "DEBUGINFOD_URLS",
+		.placeholder = "URL...", .default_text = "", .help_default = "none",
+		.help = "Servers of --debuginfod, separated by spaces, at most four; asked in this order.",
+		.accepts = "at most " TEXT_OF(OPTION_URL_MAX) " bytes without control characters",
+		.kind = OPTION_KIND_TEXT, .offset = VALUE(options.delivery.debuginfod_urls), .max = OPTION_URL_MAX,
+	},
 	[OPTION_ENABLE] = {
 		.name = "enable", .variable = "DD_PROFILING_ENABLED", .placeholder = "BOOL",
 		.default_text = "true",

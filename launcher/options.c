@@ -252,11 +252,38 @@ find_value(char *const envp[], const struct option_row *row, const char **ret_va
 	return NULL;
 }
 
+/* A fleet's DD_TAGS is nobody's to mend on this host: its good tags count, as they do for ddprof. True: there
+ * is a warning instead of an error. */
+static bool
+keep_good_tags(struct option_values *values, const char *value, const char *variable, const char *problem)
+{
+	static char kept[OPTION_TAGS_MAX + 1]; /* options borrow */
+	struct option_error never;
+	size_t used = 0;
+
+	if (strlen(value) > OPTION_TAGS_MAX)
+		return false;
+	for (const char *at = value; *at; at += strspn(at, ",")) {
+		size_t length = strcspn(at, ","), before = used;
+
+		used += (size_t)snprintf(kept + used, sizeof(kept) - used, "%s%.*s", used ? "," : "",
+					 (int)length, at);
+		if (set_value(values, OPTION_TAGS, OPTION_FROM_ENVIRONMENT, variable, kept, &never) < 0) {
+			used = before;
+			kept[used] = '\0';
+		}
+		at += length;
+	}
+	values->options.tags = kept;
+	snprintf(values->options.warning, sizeof(values->options.warning), "%s; it is left out", problem);
+	return true;
+}
+
 /* Goes through all variables even after a bad one, so that the good ones count. Tells of the first. */
 static int
 read_environment(struct option_values *values, char *const envp[], struct option_error *ret_error)
 {
-	struct option_error ignored;
+	struct option_error ignored, tags;
 	int result = 0;
 
 	for (int id = 0; id < OPTION_COUNT; id++) {
@@ -269,8 +296,16 @@ read_environment(struct option_values *values, char *const envp[], struct option
 			continue;
 		if (id == OPTION_EVENT)
 			values->events = (struct event_selection){0};
-		error = set_value(values, id, OPTION_FROM_ENVIRONMENT, variable, value,
-				  result || option_table[id].is_shared ? &ignored : ret_error);
+		if (id == OPTION_TAGS) {
+			error = set_value(values, id, OPTION_FROM_ENVIRONMENT, variable, value, &tags);
+			if (error && keep_good_tags(values, value, variable, tags.text))
+				continue;
+			if (error && !result)
+				*ret_error = tags;
+		} else {
+			error = set_value(values, id, OPTION_FROM_ENVIRONMENT, variable, value,
+					  result || option_table[id].is_shared ? &ignored : ret_error);
+		}
 		if (error && option_table[id].is_shared) {
 			values->options.is_unreadable[id] = true;
 			values->options.origins[id] = OPTION_FROM_ENVIRONMENT;

@@ -104,6 +104,10 @@ enum option_id {
 	OPTION_UNWIND,
 	OPTION_STACK_SAMPLE_SIZE,
 	OPTION_INLINED_FUNCTIONS,
+	OPTION_DISABLE_SYMBOLIZATION,
+	OPTION_KERNEL_FRAMES,
+	OPTION_DEBUGINFOD,
+	OPTION_DEBUGINFOD_URLS,
 	OPTION_ENABLE,
 	OPTION_REQUIRE,
 	OPTION_WAIT,
@@ -146,6 +150,8 @@ struct delivery_options {
 	const char *spool;
 	unsigned int spool_size_mib, spool_age_h;
 	const char *internal_stats;
+	bool debuginfod;
+	const char *debuginfod_urls;
 };
 
 struct launch_options {
@@ -162,6 +168,8 @@ struct launch_options {
 	enum log_level log_level;
 	const char *log_mode; /* "stdout", "stderr", "syslog", "disabled", else a file's path */
 	bool inlined_functions;
+	bool disable_symbolization;
+	bool kernel_frames;
 	bool enabled; /* false: only execute the command */
 	bool show_config;
 	bool require; /* no profiling, no command: exit 125 */
@@ -173,6 +181,7 @@ struct launch_options {
 	bool event_help;   /* "-e help": print the event grammar */
 	const char *audit; /* the auditor's command to become, with the arguments from command_index on */
 	int command_index; /* of the command in argv; argc when there is none */
+	char warning[680]; /* about the environment, "" if there is none: as in struct option_error */
 	enum option_origin origins[OPTION_COUNT];
 	const char *variables[OPTION_COUNT]; /* which one it is from, when it is from the environment */
 	bool is_unreadable[OPTION_COUNT];    /* it is set, but to nothing that --help describes */

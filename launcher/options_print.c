@@ -64,6 +64,35 @@ print_words(struct paragraph *paragraph, const char *text)
 	}
 }
 
+/* Where a group of options begins; in the table's order. */
+static const struct {
+	enum option_id first;
+	const char *title;
+} groups[] = {
+	{OPTION_SERVICE, "Whose profiles they are"},
+	{OPTION_OUTPUT, "Where they go: files"},
+	{OPTION_URL, "Where they go: Datadog"},
+	{OPTION_OTLP, "Where they go: OpenTelemetry"},
+	{OPTION_PYROSCOPE_URL, "Where they go: Pyroscope"},
+	{OPTION_CA_FILE, "How they get there"},
+	{OPTION_UPLOAD_PERIOD, "What is sampled"},
+	{OPTION_INLINED_FUNCTIONS, "Names"},
+	{OPTION_ENABLE, "The command"},
+	{OPTION_LOG_LEVEL, "Messages"},
+	{OPTION_CHECK, "For auditors"},
+	{OPTION_VERSION, "About"},
+};
+
+/* NULL: none begins here. */
+static const char *
+group_title(int id)
+{
+	for (size_t i = 0; i < COUNT_OF(groups); i++)
+		if ((int)groups[i].first == id)
+			return groups[i].title;
+	return NULL;
+}
+
 static void
 print_option_help(const struct option_row *row, int fd)
 {
@@ -93,11 +122,14 @@ void
 options_print_help(int fd)
 {
 	dprintf(fd, "Usage: ddprof-launch [options] [--] command [arguments...]\n\n"
-		    "Runs the command, with its CPU profile written as pprof files. Options end at the\n"
+		    "Runs the command and profiles it: pprof files, or uploads. Options end at the\n"
 		    "first argument that is none. '_' and '-' are the same in a long option. The\n"
 		    "command line beats the environment [in brackets], which beats the default.\n\n");
-	for (int id = 0; id < OPTION_COUNT; id++)
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		if (group_title(id))
+			dprintf(fd, "%s%s:\n", id > 0 ? "\n" : "", group_title(id));
 		print_option_help(&option_table[id], fd);
+	}
 	dprintf(fd, "\nExit status:\n");
 	for (size_t i = 0; i < COUNT_OF(exit_table); i++)
 		dprintf(fd, "  %-4s  %s\n", exit_table[i].code, exit_table[i].meaning);
@@ -247,8 +279,11 @@ print_markdown_options(int fd)
 		    "is reported, and "
 		    "the command runs without\nbeing profiled (with `--require`: 125).\n\n"
 		    "| option | environment | default | meaning |\n| --- | --- | --- | --- |\n");
-	for (int id = 0; id < OPTION_COUNT; id++)
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		if (group_title(id))
+			dprintf(fd, "| **%s** | | | |\n", group_title(id));
 		print_option_row(&option_table[id], fd);
+	}
 	dprintf(fd, "\n## Events\n\nThe value of `--event` and `DD_PROFILING_NATIVE_EVENTS`; `ddprof-launch "
 		    "-e help` prints "
 		    "this.\n\n```\n");

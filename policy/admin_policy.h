@@ -20,6 +20,7 @@ enum admin_policy_scope {
 	SCOPE_NOBODY,
 	SCOPE_ROOT,
 };
+_Static_assert(sizeof(enum admin_policy_scope) == sizeof(uint32_t) && SCOPE_ROOT == 1, "parsed as a choice");
 
 struct admin_policy {
 	uint32_t group_count; /* 0: everybody who can execute the opener */
@@ -28,7 +29,7 @@ struct admin_policy {
 	uint32_t max_frequency_hz;
 	uint32_t max_stack_bytes;
 	uint32_t max_ring_bytes; /* of one sample ring */
-	bool kernel_frames;
+	uint32_t kernel_frames;  /* 1: samples may be taken in the kernel, see event_include_kernel() */
 	enum admin_policy_scope attach, system_wide;
 	bool has_worker_user; /* otherwise the worker runs as the caller */
 	uid_t worker_uid;

@@ -33,6 +33,7 @@ struct key {
 	size_t target;                                                                 /* in admin_policy */
 	uint32_t least, most;                                                          /* of a number */
 	enum number_kind kind;
+	const char *words[2]; /* of a choice: 0 and 1 */
 };
 
 static int
@@ -98,24 +99,15 @@ parse_number(struct parser *parser, const struct key *key, struct span value)
 	return 0;
 }
 
+/* One of two words; the first is the default. */
 static int
-parse_no(struct parser *parser, const struct key *key, struct span value)
+parse_choice(struct parser *parser, const struct key *key, struct span value)
 {
-	(void)parser; /* it is off already; this version cannot turn it on */
-	(void)key;
-	return span_is(value, "no") ? 0 : -EINVAL;
-}
+	uint32_t choice = span_is(value, key->words[1]);
 
-static int
-parse_scope(struct parser *parser, const struct key *key, struct span value)
-{
-	enum admin_policy_scope scope = SCOPE_NOBODY;
-
-	if (span_is(value, "root"))
-		scope = SCOPE_ROOT;
-	else if (!span_is(value, "nobody"))
+	if (!choice && !span_is(value, key->words[0]))
 		return -EINVAL;
-	memcpy((char *)&parser->policy + key->target, &scope, sizeof(scope));
+	memcpy((char *)&parser->policy + key->target, &choice, sizeof(choice));
 	return 0;
 }
 
@@ -146,9 +138,9 @@ static const struct key keys[] = {
 	{"max_frequency", parse_number, TARGET(max_frequency_hz), 1, FREQUENCY_MAX_HZ, ANY_NUMBER},
 	{"max_stack", parse_number, TARGET(max_stack_bytes), STACK_MIN_BYTES, STACK_MAX_BYTES, MULTIPLE_OF_8},
 	{"max_ring", parse_number, TARGET(max_ring_bytes), SAMPLE_RING_MIN_BYTES, SAMPLE_RING_MAX_BYTES, POWER_OF_TWO},
-	{"kernel_frames", parse_no},
-	{"attach", parse_scope, TARGET(attach)},
-	{"system_wide", parse_scope, TARGET(system_wide)},
+	{"kernel_frames", parse_choice, TARGET(kernel_frames), .words = {"no", "yes"}},
+	{"attach", parse_choice, TARGET(attach), .words = {"nobody", "root"}},
+	{"system_wide", parse_choice, TARGET(system_wide), .words = {"nobody", "root"}},
 	{"worker_user", parse_worker_user},
 };
 /* clang-format on */

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <time.h>
 
-/* Common to all: only the caller's own user-space, only while it runs under us, on one clock that user
- * space can read too (records of all CPUs are merged by it). */
+/* Common to all: only the caller's own user-space (but for event_include_kernel()), only while it runs under
+ * us, on one clock that user space can read too (records of all CPUs are merged by it). */
 #define COMMON_ATTRIBUTES                                                                                \
 	.size = sizeof(struct perf_event_attr), .type = PERF_TYPE_SOFTWARE, .disabled = 1, .inherit = 1, \
 	.enable_on_exec = 1, .exclude_kernel = 1, .exclude_hv = 1, .exclude_guest = 1,                   \
@@ -58,4 +58,10 @@ const struct event_policy *
 event_policy(enum event_id id)
 {
 	return (unsigned)id < EVENT_COUNT ? &events[id] : NULL;
+}
+
+void
+event_include_kernel(struct perf_event_attr *attributes)
+{
+	attributes->exclude_kernel = 0;
 }

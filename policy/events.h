@@ -28,3 +28,8 @@ struct event_policy {
 };
 
 const struct event_policy *event_policy(enum event_id id); /* NULL: no such event */
+
+/* The one attribute that the administrator's policy can change (kernel_frames), and the kernel's own rules
+ * must allow: samples that fall into the kernel are taken too. They show the user's registers and stack as
+ * they were when it entered the kernel; no address of the kernel's is ever in a record. */
+void event_include_kernel(struct perf_event_attr *attributes);

@@ -10,12 +10,15 @@
 #include "policy/events.h"
 #include "policy/levels.h"
 #include "worker/base/harden.h"
+#include "worker/base/jit_dump_name.h"
 #include "worker/base/seal.h"
 #include "worker/collect/collector.h"
 #include "worker/collect/comments.h"
+#include "worker/collect/missing_time.h"
 #include "worker/perf/merge.h"
 #include "worker/perf/record.h"
 #include "worker/perf/sampling.h"
+#include "worker/process/jit_watch.h"
 #include "worker/process/journal.h"
 
 #include <errno.h>
@@ -49,9 +52,10 @@ struct unwinder_role {
 	struct sample_record waiting[COLLECTOR_SAMPLES_MAX]; /* still in their rings */
 	size_t waiting_count;
 	struct journal journal;
+	struct jit_watch jit_watch;
 	size_t open_files, max_open_files;
-	uint32_t target_executable; /* kept beyond the target's end: what was lost was its */
-	char target_name[16];
+	struct session_target target; /* kept beyond the target's end */
+	struct missing_time missing;
 	uint64_t kernel_count_ns, kernel_lost; /* as last read, over the whole session */
 	bool counts_lost; /* the kernel has PERF_FORMAT_LOST: LOST records would be counted twice */
 	uint64_t sequence;
@@ -97,6 +101,39 @@ ask_supervisor(void *context, const struct open_mapping *request, uint32_t *ret_
 	role->open_files++; /* a file that turns out wrong counts too: closing is rare, running out is worse
 			     */
 	return message_take_fd(&message, 0);
+}
+
+/* The supervisor keeps a file for the symbolizer; we learn whether it could. */
+static int
+ask_to_hold(enum message_kind kind, const void *request, size_t size)
+{
+	static struct message message;
+	int result = channel_send(FD_BROKER, kind, request, size, NULL, 0);
+
+	if (result == 0)
+		result = channel_receive(FD_BROKER, &message, -1);
+	if (result < 0)
+		return result;
+	const struct held *answer = message_expect(&message, MESSAGE_HELD, sizeof(*answer), 0);
+	return !answer ? -EBADMSG : answer->error ? -abs(answer->error) : 0;
+}
+
+static int
+hold_jit_map(void *context, uint32_t pid)
+{
+	const struct hold_jit_map request = {.pid = pid};
+
+	(void)context;
+	return ask_to_hold(MESSAGE_HOLD_JIT_MAP, &request, sizeof(request));
+}
+
+static void
+hold_jit_dump(const struct mmap_record *record)
+{
+	struct open_mapping request = {.pid = record->pid, .inode = record->inode};
+
+	memcpy(request.path, record->path, strlen(record->path));            /* decode_mmap bounds it */
+	(void)ask_to_hold(MESSAGE_HOLD_JIT_DUMP, &request, sizeof(request)); /* without it: no names */
 }
 
 /* ---- samples ---- */
@@ -150,14 +187,32 @@ handle_sample(struct unwinder_role *role, const struct ring_record *record)
 /* Files are opened when they are mapped, not when they are first sampled: by then a short-lived process, or
  * the file, may be gone. */
 static void
-open_mapped_file(struct unwinder_role *role, const struct mmap_record *record)
+follow_mapping(struct unwinder_role *role, const struct mmap_record *record, bool is_replay)
 {
 	struct process *process = processes_get(role->collector.processes, record->pid);
 	const struct mapping *mapping = process ? process_mapping_at(process, record->start) : NULL;
 	struct mapped_file *file = mapping ? mapped_files_get(role->collector.files, mapping->file) : NULL;
 
-	if (file)
-		mapped_files_open(role->collector.files, file, record->pid);
+	if (!file)
+		return;
+	if (file->state == MAPPED_FILE_ANONYMOUS)
+		jit_watch_add(&role->jit_watch, record->pid);
+	if (is_replay)
+		return;
+	if (file->state == MAPPED_FILE_UNOPENED && jit_dump_name_is(record->path)) {
+		hold_jit_dump(record);
+		file->state = MAPPED_FILE_UNREADABLE; /* there is no code in it, and it is asked for once */
+	}
+	mapped_files_open(role->collector.files, file, record->pid);
+}
+
+static void
+follow_end_of_code(struct unwinder_role *role, const struct sideband_record *record)
+{
+	if (record->type == PERF_RECORD_COMM && record->comm.is_exec)
+		jit_watch_end(&role->jit_watch, record->comm.pid);
+	else if (record->type == PERF_RECORD_EXIT && record->task.tid == record->task.pid)
+		jit_watch_end(&role->jit_watch, record->task.pid);
 }
 
 static void
@@ -167,8 +222,18 @@ remember_target(struct unwinder_role *role)
 
 	if (!process)
 		return;
-	role->target_executable = process_executable(process);
-	snprintf(role->target_name, sizeof(role->target_name), "%s", process_name(process));
+	role->target.executable = process_executable(process);
+	snprintf(role->target.name, sizeof(role->target.name), "%s", process_name(process));
+}
+
+/* The last word of each that has the layout we asked for. */
+static uint64_t
+sideband_time(const uint8_t *bytes, size_t size)
+{
+	uint64_t time_ns;
+
+	memcpy(&time_ns, bytes + size - sizeof(time_ns), sizeof(time_ns));
+	return time_ns;
 }
 
 static void
@@ -180,10 +245,14 @@ follow(struct unwinder_role *role, const uint8_t *bytes, size_t size, bool is_re
 		role->collector.ledger.malformed++;
 		return;
 	}
+	if (record.type == PERF_RECORD_MMAP2)
+		record.mmap.time_ns = sideband_time(bytes, size);
 	(void)processes_apply(role->collector.processes,
 			      &record); /* over a limit: its code shows as unknown */
-	if (record.type == PERF_RECORD_MMAP2 && !is_replay)
-		open_mapped_file(role, &record.mmap);
+	missing_time_follow(&role->missing, &record, sideband_time(bytes, size));
+	follow_end_of_code(role, &record);
+	if (record.type == PERF_RECORD_MMAP2)
+		follow_mapping(role, &record.mmap, is_replay);
 	if ((record.type == PERF_RECORD_MMAP2 && record.mmap.pid == role->start.target_pid) ||
 	    (record.type == PERF_RECORD_COMM && record.comm.pid == role->start.target_pid))
 		remember_target(role);
@@ -248,6 +317,7 @@ handle_record(void *context, size_t ring_index, const struct ring_record *record
 	struct ledger *ledger = &role->collector.ledger;
 
 	ledger->records++;
+	missing_time_see_cpu(&role->missing, (uint32_t)ring_index / 2);
 	if (record->header.type == PERF_RECORD_SAMPLE)
 		handle_sample(role, record);
 	else if (record->header.type != PERF_RECORD_LOST)
@@ -278,9 +348,11 @@ follow_choice(struct unwinder_role *role)
 	if (wanted == role->sampling.level || !(role->sampling.available & LEVEL_BIT(wanted)))
 		return 0;
 	int result = channel_send(FD_CONTROL, MESSAGE_LEVEL, &message, sizeof(message), NULL, 0);
-	if (result == 0)
-		sampling_switch(&role->sampling, wanted);
-	return result;
+	if (result < 0)
+		return result;
+	sampling_switch(&role->sampling, wanted);
+	missing_time_switch(&role->missing, (uint64_t)clock_ns(CLOCK_MONOTONIC));
+	return 0;
 }
 
 /* ---- profiles ---- */
@@ -324,7 +396,8 @@ write_profile(struct unwinder_role *role, const struct module_endings *modules, 
 
 	if (fd < 0)
 		return -errno;
-	profile_comments_format(&role->collector.ledger, role->start.tags, modules, &comments);
+	profile_comments_format(&role->collector.ledger, role->start.tags, modules, role->collector.files,
+				&comments);
 	struct profile_header header = {
 		.time_ns = role->period_start_ns,
 		.duration_ns = end_ns - role->period_start_ns,
@@ -344,8 +417,8 @@ finish_profile(struct unwinder_role *role, bool is_last)
 	int64_t end_ns = clock_ns(CLOCK_REALTIME);
 
 	add_kernel_counts(role);
-	collector_add_lost(&role->collector, role->start.target_pid, role->target_executable,
-			   role->target_name, role->start.period_ns);
+	missing_time_settle(&role->missing, &role->collector.ledger, (uint64_t)clock_ns(CLOCK_MONOTONIC));
+	collector_add_without_stacks(&role->collector, &role->target, role->start.period_ns);
 	struct profile_message message = {
 		.sequence = role->sequence,
 		.start_ns = role->period_start_ns,
@@ -359,9 +432,7 @@ finish_profile(struct unwinder_role *role, bool is_last)
 	OWNED_FD fd = write_profile(role, message.module, end_ns);
 	if (fd < 0)
 		return fd;
-	profile_clear(role->collector.profile);
-	file_endings_clear(&role->collector.endings);
-	role->collector.ledger = (struct ledger){0};
+	collector_clear(&role->collector);
 	role->sequence++;
 	role->period_start_ns = end_ns;
 	return channel_send(FD_CONTROL, MESSAGE_PROFILE, &message, sizeof(message), &fd, 1);
@@ -430,12 +501,17 @@ prepare(struct unwinder_role *role)
 	role->merge = ring_merge_new(role->rings, role->ring_set.ring_count);
 	if (!role->merge || collector_init(&role->collector, ask_supervisor, role, PROFILE_MEMORY_MAX) < 0)
 		return -ENOMEM;
+	role->collector.keeps_jit_addresses = role->start.has_symbolizer;
 	role->collector.ledger.restarts = role->start.restarts;
 	role->kernel_count_ns = role->start.kernel_count_ns;
 	role->kernel_lost = role->start.kernel_lost;
 	role->sequence = role->start.sequence;
 	role->period_start_ns = role->start.start_ns;
+	role->target.pid = role->start.target_pid;
+	missing_time_init(&role->missing, role->start.period_ns, role->start.kernel_frames);
+	missing_time_add_task(&role->missing, role->start.target_pid);
 	result = journal_replay(journal, replay, role);
+	missing_time_forget_ended(&role->missing);
 	return result < 0 ? result : journal_open(journal, &role->journal);
 }
 
@@ -452,6 +528,7 @@ obey(struct unwinder_role *role)
 	if (!message_expect(&message, is_last ? MESSAGE_FINISH : MESSAGE_EXPORT, 0, 0))
 		return -EBADMSG;
 	drain(role, is_last ? UINT64_MAX : (uint64_t)clock_ns(CLOCK_MONOTONIC) - SETTLE_NS);
+	jit_watch_ask(&role->jit_watch, clock_ns(CLOCK_MONOTONIC), hold_jit_map, NULL);
 	return finish_profile(role, is_last);
 }
 
@@ -469,6 +546,7 @@ work(struct unwinder_role *role)
 		if (ready < 0 && errno != EINTR)
 			return -errno;
 		size_t handled = drain(role, (uint64_t)clock_ns(CLOCK_MONOTONIC) - SETTLE_NS);
+		jit_watch_ask(&role->jit_watch, clock_ns(CLOCK_MONOTONIC), hold_jit_map, NULL);
 		if (journal_wants_compaction(&role->journal)) {
 			int result = compact_journal(role);
 

@@ -20,7 +20,7 @@ static const struct {
 	BIT(disabled, "counts nothing until ..."),
 	BIT(enable_on_exec, "... the exec that makes our process the target"),
 	BIT(inherit, "its threads and children too"),
-	BIT(exclude_kernel, "no kernel code"),
+	BIT(exclude_kernel, "no samples in the kernel, unless the policy says kernel_frames = yes"),
 	BIT(exclude_hv, "no hypervisor"),
 	BIT(exclude_guest, "no virtual machine"),
 	BIT(exclude_callchain_kernel, "no kernel stack"),

@@ -60,14 +60,14 @@ static const struct request_lie {
 	int head_error, body_error; /* bytes more or less than the request */
 	uint32_t present;
 	size_t fd_count;
-	uint32_t event, frequency_hz, levels, stack_bytes;
+	uint32_t event, frequency_hz, levels, stack_bytes, kernel_frames;
 } request_lies[] = {
 	{"another kind", MESSAGE_SETUP, 0, 0, HONEST_FDS, HONEST_VALUES},
 	{"kind 0", 0, 0, 0, HONEST_FDS, HONEST_VALUES},
 	{"a kind far out", UINT32_MAX, 0, 0, HONEST_FDS, HONEST_VALUES},
 	{"a byte short", MESSAGE_LAUNCH, -1, -1, HONEST_FDS, HONEST_VALUES},
 	{"a byte too many", MESSAGE_LAUNCH, 1, 1, HONEST_FDS, HONEST_VALUES},
-	{"no body", MESSAGE_LAUNCH, -20, -20, HONEST_FDS, HONEST_VALUES},
+	{"no body", MESSAGE_LAUNCH, -24, -24, HONEST_FDS, HONEST_VALUES},
 	{"announced longer", MESSAGE_LAUNCH, 8, 0, HONEST_FDS, HONEST_VALUES},
 	{"announced shorter", MESSAGE_LAUNCH, -8, 0, HONEST_FDS, HONEST_VALUES},
 	{"announced far out", MESSAGE_LAUNCH, INT32_MAX, 0, HONEST_FDS, HONEST_VALUES},
@@ -96,6 +96,8 @@ static const struct request_lie {
 	{"stack not in words", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 32764},
 	{"stack too large", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, STACK_MAX_BYTES + 8},
 	{"stack far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0xfffffff8},
+	{"more than a yes to the kernel", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0, 2},
+	{"a yes to the kernel far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0, UINT32_MAX},
 };
 
 static bool
@@ -104,7 +106,8 @@ tell_request_lie(const struct request_lie *lie)
 	struct {
 		struct launch_request request;
 		char more[16];
-	} body = {.request = {lie->present, lie->event, lie->frequency_hz, lie->levels, lie->stack_bytes}};
+	} body = {.request = {lie->present, lie->event, lie->frequency_hz, lie->levels, lie->stack_bytes,
+			      lie->kernel_frames}};
 	int ends[2], fds[CHANNEL_MAX_FDS];
 
 	channel_pair(ends);

@@ -354,6 +354,8 @@ class Frame:
 
 # Where a stack begins: a program's entry point, or the kernel's entry into a new thread.
 ROOT_NAMES = {"_start", "clone", "__clone", "clone3", "__clone3", "_dl_start_user"}
+# Counted by the kernel, but no sample was taken: one per profile at most, see Profile.without_samples.
+WITHOUT_SAMPLES = {"[kernel]": "ddprof.in_kernel_ns", "[unsampled]": "ddprof.unsampled_ns"}
 PSEUDO_FRAMES = {"[incomplete]", "[truncated]", "[unknown mapping]", "[unwind failure]", "[lost]"}
 
 
@@ -395,9 +397,11 @@ class Profile:
         self.mappings = {mapping.id: mapping for mapping in self.message.mapping}
         self.functions = {function.id: function for function in self.message.function}
         self.locations = {location.id: location for location in self.message.location}
-        self.samples = [self._sample(sample) for sample in self.message.sample]
         self.comments = dict(self.strings[index].split("=", 1) for index in self.message.comment
                              if "=" in self.strings[index])
+        everything = [self._sample(sample) for sample in self.message.sample]
+        self.samples = [sample for sample in everything if not self._has_no_samples(sample)]
+        self.without_samples = {sample.stack[-1]: sample for sample in everything if self._has_no_samples(sample)}
 
     def _frames(self, location):
         mapping = self.mappings.get(location.mapping_id)
@@ -410,6 +414,14 @@ class Profile:
         frames = [frame for number in sample.location_id for frame in self._frames(self.locations[number])]
         labels = {self.strings[l.key]: self.strings[l.str] if l.str else l.num for l in sample.label}
         return Sample(frames[::-1], list(sample.value), labels)
+
+    def _has_no_samples(self, sample):
+        key = WITHOUT_SAMPLES.get(sample.stack[-1])
+        return key is not None and len(sample.stack) == 2 and int(self.comments.get(key, 0)) > 0
+
+    def whole_ns(self):
+        """All CPU time, that without samples included."""
+        return total_ns([*self.samples, *self.without_samples.values()])
 
     def mapping_name(self, mapping):
         return self.strings[mapping.filename] if mapping else ""

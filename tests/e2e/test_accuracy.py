@@ -66,6 +66,11 @@ class Accuracy(unittest.TestCase):
         self.assertEqual(sum(s.count for s in profile.samples), profile.ledger("samples") + lost)
         self.assertEqual(sum(s.count for s in profile.samples if "[lost]" in s.stack), lost)
         self.assertEqual(support.total_ns(profile.samples), profile.ledger("cpu_time_ns") + lost * profile.message.period)
+        # what has no sample makes it whole: to within a period, but for what was sampled before it was counted
+        hidden = {name: sample.cpu_time_ns for name, sample in profile.without_samples.items()}
+        self.assertEqual(hidden.get("[kernel]", 0), profile.ledger("in_kernel_ns"))
+        self.assertEqual(hidden.get("[unsampled]", 0), profile.ledger("unsampled_ns"))
+        self.assertLessEqual(abs(profile.whole_ns() - profile.ledger("kernel_count_ns")), profile.message.period)
         by_module = [value.split(" /")[0] for key, value in profile.comments.items() if key.startswith("ddprof.module.")]
         self.assertEqual(sum(int(number) for counts in by_module for number in support.re.findall(r":(\d+)", counts)), stacks)
         for key in ("malformed", "unstored"):

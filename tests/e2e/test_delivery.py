@@ -4,6 +4,7 @@ unwilling or slow, disks that are full, and processes of ours that are killed.""
 import base64
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -180,6 +181,20 @@ class Delivery(unittest.TestCase):
         text = "\n".join(self.lines(session))
         self.assertEqual(text.count("does not take profiles"), 1, text)
         self.assertRegex(text, r"accepts profiles again; 1\d|2\d were waiting")
+
+    def test_profile_that_ends_the_exporter(self):
+        """Twice, and it is left out: the others are delivered, and the session ends."""
+        support.require_root()
+        copy = support.temporary_folder(self, mode=0o755)
+        shutil.copytree(support.LIBEXEC, copy, dirs_exist_ok=True)
+        shutil.copy2(target("dying_exporter"), os.path.join(copy, "ddprof-exporter"))
+        prefix = [support.require_program("unshare"), "-m", "/bin/sh", "-c",
+                  f'mount --bind "{copy}" "{support.LIBEXEC}" && exec "$@"', "sh"]
+        session = self.session(receiver.Receiver(self), 4, prefix=prefix)
+        lines = self.finish(session)
+        self.assertEqual(len([l for l in lines if "that one is left out" in l]), 1, lines)
+        self.assertEqual(len([l for l in lines if "the exporter ended (killed by signal 6" in l]), 1, lines)
+        self.assertRegex(self.closing(lines), r"; [3-9] profiles delivered to nowhere; 1 lost \(nowhere: ")
 
     def tmpfs(self, size):
         support.require_root()

@@ -102,6 +102,28 @@ class Destinations(unittest.TestCase):
         self.assertEqual(lines[0], NOTICE + "files in the current folder (--do_export is false; --output chooses)")
         self.assertEqual((len(self.files()), agent.got), (1, []))
 
+    def test_bad_certificate(self):
+        """What only the TLS library sees is said, and the files are written all the same."""
+        authorities = os.path.join(self.folder, "ca.pem")
+        with open(authorities, "w", encoding="ascii") as file:
+            file.write("-----BEGIN CERTIFICATE-----\nAAAAAAAA\n-----END CERTIFICATE-----\n")
+        status, lines = self.launch("--output", ".", "--url", "https://localhost:4433", "--ca_file", authorities,
+                                    "-b", "/nowhere/statsd")
+        text = "\n".join(lines)
+        self.assertEqual((status, len(self.files())), (0, 1), text)
+        self.assertRegex(text, r"(?i)certificate|CA file|PEM")
+        self.assertIn("1 lost (Datadog agent at localhost:4433: ", text)
+
+    def test_prefix_of_two(self):
+        """Two runs that end in the same second, with the same prefix: nobody's profile is lost."""
+        runs = [subprocess.Popen([LAUNCH, "--wait", "--debug_pprof_prefix", "p_", *WORK], cwd=self.folder,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(6)]
+        for run in runs:
+            self.assertEqual(run.wait(60), 0)
+        support.wait_for_adopted()
+        self.assertEqual(len(glob.glob(os.path.join(self.folder, "p_*Z*.pprof.zst"))), 6, os.listdir(self.folder))
+        self.assertFalse([name for name in os.listdir(self.folder) if name.endswith(".tmp")])
+
     def test_several(self):
         agent = Agent(self)
         status, lines = self.launch("--output", ".", "--debug_pprof_prefix", "p_", DD_TRACE_AGENT_URL="http://localhost:8126")

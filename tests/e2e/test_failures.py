@@ -256,7 +256,7 @@ class Options(unittest.TestCase):
 
     def test_environment(self):
         for variable, value, part in (("DD_PROFILING_UPLOAD_PERIOD", "soon", "from 1 to"), ("DD_PROFILING_ENABLED", "maybe", "true"),
-                                      ("DD_PROFILING_NATIVE_EVENTS", "xCPU", "sCPU"), ("DD_TAGS", "%%", "KEY:VALUE"),
+                                      ("DD_PROFILING_NATIVE_EVENTS", "xCPU", "sCPU"),
                                       ("DD_SERVICE", "a\x1bb", "control"), ("DD_PROFILING_NATIVE_LOG_LEVEL", "x", "debug"),
                                       ("DD_PROFILING_SAMPLE_STACK_USER", "5", "multiple of 8")):
             with self.subTest(variable=variable):
@@ -267,6 +267,14 @@ class Options(unittest.TestCase):
                 for wanted in ("ddprof-launch: not profiling: ", variable, part):
                     self.assertIn(wanted, lines[0])
                 self.assertEqual(session.profile_paths(), [])
+
+    def test_bad_tag_of_the_environment(self):
+        """One bad tag of a whole fleet's is no reason not to profile."""
+        session = support.run(self, [target("short_lived")], env={**os.environ, "DD_TAGS": "team:a,%%,zone:b"})
+        self.assertEqual(session.status, 7)
+        lines = session.stderr.decode().splitlines()
+        self.assertRegex(lines[0], r"^ddprof-launch: DD_TAGS: tag '%%' .*; it is left out$")
+        self.assertIn("team:a,zone:b", session.profile().comments["ddprof.tags"])
 
     def test_command_line_beats_environment(self):
         session = support.run(self, [target("short_lived")], ["--service", "right"],

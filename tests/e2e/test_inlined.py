@@ -30,8 +30,10 @@ class Inlined(unittest.TestCase):
         return session.profile()
 
     def check_chains(self, version):
+        return self.check_profile(self.profile(version), f"inlined_dwarf{version}")
+
+    def check_profile(self, profile, program):
         """Nearly all time is in one loop, whose frames are one location with three lines."""
-        profile = self.profile(version)
         inside = [sample for sample in profile.samples if sample.stack[-3:] == CHAIN]
         self.assertGreater(support.total_ns(inside), 0.9 * support.total_ns(profile.samples), support.folded(profile))
         places = set()
@@ -45,7 +47,7 @@ class Inlined(unittest.TestCase):
         calls = (marks["total"], marks["checkout"])
         self.assertIn((marks["count"], *calls), places)
         self.assertEqual({place[1:] for place in places}, {calls})
-        mapping = next(m for m in profile.message.mapping if profile.mapping_name(m) == f"inlined_dwarf{version}")
+        mapping = next(m for m in profile.message.mapping if profile.mapping_name(m) == program)
         self.assertTrue(mapping.has_functions and mapping.has_filenames and mapping.has_line_numbers and
                         mapping.has_inline_frames)
         self.assertFalse([key for key in profile.comments if "over_budget" in key])
@@ -56,6 +58,35 @@ class Inlined(unittest.TestCase):
 
     def test_dwarf5(self):
         self.check_chains(5)
+
+    def split(self, version):
+        """The program with its functions in program.dwo."""
+        folder = support.temporary_folder(self, mode=0o755)
+        compiler = support.require_program("g++")
+        subprocess.run([compiler, "-O2", "-fomit-frame-pointer", "-g", f"-gdwarf-{version}", "-gsplit-dwarf", "-c", SOURCE, "-o",
+                        "program.o"], cwd=folder, check=True)
+        subprocess.run([compiler, "program.o", "-o", "program", "-pthread"], cwd=folder, check=True)
+        self.assertTrue(os.path.exists(os.path.join(folder, "program.dwo")))
+        return os.path.join(folder, "program")
+
+    def check_split(self, program):
+        self.check_profile(support.run(self, [program, "2"]).profile(), "program")
+
+    def test_split(self):
+        """-gsplit-dwarf: where the compiler put the file, beside a program that moved, and in a package."""
+        program = self.split(5)
+        self.check_split(program)
+        moved = support.temporary_folder(self, mode=0o755)
+        for path in (program, program + ".dwo"):
+            os.rename(path, os.path.join(moved, os.path.basename(path)))
+        self.check_split(os.path.join(moved, "program"))
+
+    def test_package(self):
+        program = self.split(4)
+        packer = support.require_program("llvm-dwp")
+        subprocess.run([packer, "-e", program, "-o", program + ".dwp"], cwd=os.path.dirname(program), check=True, timeout=60)
+        os.unlink(program + ".dwo")
+        self.check_split(program)
 
     def test_readers(self):
         profile = self.profile(5)

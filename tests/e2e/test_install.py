@@ -35,6 +35,7 @@ class Install(unittest.TestCase):
         """A profile appears although no other prefix has a worker: the compiled-in paths are this prefix's."""
         expected = {
             "bin/ddprof-launch": 0o755, "bin/ddprof-replay": 0o755, "bin/ddprof-report": 0o755,
+            "bin/ddprof-symbolizer": 0o755,
             "share/doc/ddprof-launch/policy.conf": 0o644, "share/doc/ddprof-launch/apparmor/ddprof-launch": 0o644,
             "libexec/ddprof/ddprof-perf-open": 0o755, "libexec/ddprof/ddprof-worker": 0o711,
             "libexec/ddprof/ddprof-audit": 0o755, "libexec/ddprof/ddprof-symbolizer": 0o711,

@@ -25,6 +25,11 @@ int main(int count, char **arguments) {
 	return sum == 7;
 }
 """
+GO_SOURCE = """package main
+//go:noinline
+func spin(n int) (s int) { for i := 0; i < n; i++ { s ^= i * s }; return }
+func main() { for i := 0; i < 20; i++ { spin(100000000) } }
+"""
 NAMED = r"^shop::price\(unsigned int\)$"
 
 
@@ -123,13 +128,32 @@ class Names(unittest.TestCase):
     def test_stripped_go(self):
         go = support.require_program("go")
         with open(os.path.join(self.folder, "main.go"), "w", encoding="utf-8") as file:
-            file.write("package main\n//go:noinline\nfunc spin(n int) (s int) { for i := 0; i < n; i++ { s ^= i * s }; return }\n"
-                       "func main() { for i := 0; i < 20; i++ { spin(100000000) } }\n")
+            file.write(GO_SOURCE)
         subprocess.run([go, "build", "-ldflags=-s -w", "-o", "spin", "main.go"], cwd=self.folder, check=True,
                        env={**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""})
         profile = support.run(self, [os.path.join(self.folder, "spin")]).profile()
         way = lambda s: s.stack[-1] == "main.spin" and "runtime.main" in s.stack
         self.assertGreaterEqual(support.share_of(profile.samples, way), 90, support.folded(profile)[:5])
+        functions = profile.functions
+        places = {(profile.strings[functions[line.function_id].name], profile.strings[functions[line.function_id].filename], line.line)
+                  for location in profile.message.location for line in location.line}
+        self.assertIn(("main.spin", os.path.join(self.folder, "main.go"), 3), places)
+
+    def test_disabled(self):
+        """Addresses, paths and build ids are left; who would name them is not even started."""
+        program, build_id = build(self.folder, "svc", strip=False)
+        session = support.Session(self, [program, "1500"], ["--disable_symbolization", "yes"])
+        roles = support.wait_until(lambda: (lambda found: "exporter" in found and found)(
+            support.worker_processes(session.supervisor())), what="the exporter")
+        self.assertEqual(set(roles), {"supervisor", "unwinder", "exporter"})
+        profile = session.finish().profile()
+        named = {frame.name for sample in profile.samples for frame in sample.frames if frame.name}
+        self.assertEqual(named, {"svc"})  # the pseudo-frame at the root
+        inside = [sample for sample in profile.samples if profile.mapping_name(sample.frames[-1].mapping) == program]
+        self.assertGreaterEqual(support.total_ns(inside), 0.9 * support.total_ns(profile.samples))
+        self.assertEqual({profile.strings[sample.frames[-1].mapping.build_id] for sample in inside}, {build_id})
+        self.assertTrue(all(sample.frames[-1].address for sample in inside))
+        self.assertFalse(any(mapping.has_functions for mapping in profile.mappings.values()))
 
     def test_deleted_and_replaced(self):
         """What ran is named, not what is at its path when the profile is made."""
@@ -143,29 +167,83 @@ class Names(unittest.TestCase):
             self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(NAMED)), 90, what)
             self.assertEqual(support.share_of(profile.samples, support.has_function("wrong")), 0, what)
 
-    def test_overwritten_in_place(self):
-        """The same inode with other bytes (the kernel lets a library be changed under its users): its names would be
-        lies, so there are none."""
-        source = 'unsigned {}(unsigned n) {{ while (--n) __asm__ volatile(""); return n; }}'
-        main = 'unsigned spin(unsigned); int main() { for (int i = 0; i < 20; i++) spin(100000000); }'
+    def build_library(self, name, function, *options):
+        """A library that burns, and `main`, which calls libspin.so for four seconds."""
+        source = f'int x; unsigned {function}(unsigned n) {{ while (--n) __asm__ volatile(""); return n; }}'
         compiler = support.require_program("cc")
-        for name, text in (("libspin.so", source.format("spin")), ("other.so", "int x; " + source.format("wrong"))):
-            subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-Wl,--build-id=sha1", "-x", "c", "-", "-o", name], cwd=self.folder,
-                           input=text, text=True, check=True)
-        subprocess.run([compiler, "-x", "c", "-", "-x", "none", "libspin.so", "-Wl,-rpath," + self.folder, "-o", "main"],
-                       cwd=self.folder, input=main, text=True, check=True)
+        subprocess.run([compiler, "-O1", "-shared", "-fPIC", *options, "-x", "c", "-", "-o", name], cwd=self.folder,
+                       input=source, text=True, check=True)
+        main = ("#include <time.h>\nunsigned spin(unsigned); int main() { struct timespec a, b; clock_gettime(CLOCK_MONOTONIC, &a);"
+                "do { spin(10000000); clock_gettime(CLOCK_MONOTONIC, &b); } while (b.tv_sec - a.tv_sec < 4); }")
+        if name == "libspin.so":
+            subprocess.run([compiler, "-x", "c", "-", "-x", "none", name, "-Wl,-rpath," + self.folder, "-o", "main"],
+                           cwd=self.folder, input=main, text=True, check=True)
+
+    def check_changed(self, change):
+        """What is changed under the running program is told by address, and counted."""
         session = support.Session(self, [os.path.join(self.folder, "main")])
         support.wait_for_roles(session.supervisor())
-        # only the note of the build id is changed: the code that runs stays what it is
-        build_id = bytes.fromhex(shell(self.folder, "readelf -n libspin.so | sed -n 's/.*Build ID: //p'"))
-        other_id = bytes.fromhex(shell(self.folder, "readelf -n other.so | sed -n 's/.*Build ID: //p'"))
-        with open(os.path.join(self.folder, "libspin.so"), "r+b") as file:
-            at = file.read().index(build_id)
-            file.seek(at)
-            file.write(other_id)
+        change()
         profile = session.finish().profile()
         self.assertEqual(support.share_of(profile.samples, support.has_function("^(spin|wrong)$")), 0)
         self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(r"^libspin\.so\+0x")), 90)
+        self.assertEqual(profile.ledger("modules_changed"), 1)
+
+    def overwrite(self, offset, data):
+        """In place, as the kernel lets one do with a library in use: the same inode."""
+        with open(os.path.join(self.folder, "libspin.so"), "r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    def read_library(self):
+        with open(os.path.join(self.folder, "libspin.so"), "rb") as file:
+            return file.read()
+
+    def test_overwritten_in_place(self):
+        """Only the note of the build id is changed: the code that runs stays what it is."""
+        self.build_library("other.so", "wrong", "-Wl,--build-id=sha1")
+        self.build_library("libspin.so", "spin", "-Wl,--build-id=sha1")
+        ids = [bytes.fromhex(shell(self.folder, f"readelf -n {name} | sed -n 's/.*Build ID: //p'")) for name in ("libspin.so", "other.so")]
+        self.check_changed(lambda: self.overwrite(self.read_library().index(ids[0]), ids[1]))
+
+    def test_overwritten_in_place_without_build_id(self):
+        """The function gets another name: its length, and the file's, stay what they are."""
+        self.build_library("libspin.so", "spin", "-Wl,--build-id=none")
+        self.check_changed(lambda: self.overwrite(self.read_library().rindex(b"spin\0"), b"pins\0"))
+
+    def test_replaced_without_build_id(self):
+        """By another file under that name: what ran is still open. Then again: the same path, two files."""
+        self.build_library("other.so", "wrong", "-Wl,--build-id=none")
+        self.build_library("libspin.so", "spin", "-Wl,--build-id=none")
+        session = support.Session(self, [os.path.join(self.folder, "main")])
+        support.wait_for_roles(session.supervisor())
+        shell(self.folder, "mv other.so libspin.so")
+        profile = session.finish().profile()
+        self.assertGreaterEqual(support.share_of(profile.samples, support.has_function("^spin$")), 90)
+        self.assertNotIn("ddprof.modules_changed", profile.comments)
+        self.assertFalse([key for key in profile.comments if key.startswith("ddprof.file.")])  # were for the symbolizer only
+        self.build_library("libspin.so", "spin", "-Wl,--build-id=none")
+        self.build_library("other.so", "spin", "-Wl,--build-id=none", "-O3")
+        profile = support.run(self, ["/bin/sh", "-c", f"{self.folder}/main; mv {self.folder}/other.so {self.folder}/libspin.so; {self.folder}/main"]).profile()
+        self.assertEqual(support.share_of(profile.samples, support.has_function("^spin$")), 0)
+        self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(r"^libspin\.so\+0x")), 90)
+        self.assertEqual(profile.ledger("modules_changed"), 1)
+
+    def test_without_build_id(self):
+        """A static program, and one of Go, whose own id no kernel and no debugger compares."""
+        program = os.path.join(self.folder, "svc")
+        subprocess.run([support.require_program("g++"), "-O1", "-static", "-DNAME=price", "-Wl,--build-id=none", "-x", "c++", "-", "-o", program],
+                       input=SOURCE, text=True, check=True)
+        self.expect_named([program, "700"])
+        go = support.require_program("go")
+        with open(os.path.join(self.folder, "main.go"), "w", encoding="utf-8") as file:
+            file.write(GO_SOURCE)
+        subprocess.run([go, "build", "-o", "spin", "main.go"], cwd=self.folder, check=True,
+                       env={**os.environ, "CGO_ENABLED": "0", "GO111MODULE": "off", "GOFLAGS": ""})
+        shell(self.folder, "objcopy -R .note.gnu.build-id spin")  # which Go 1.24 and later write
+        self.assertEqual(shell(self.folder, "readelf -n spin | sed -n 's/.*Build ID: //p'"), "")
+        profile = support.run(self, [os.path.join(self.folder, "spin")]).profile()
+        self.assertGreaterEqual(support.share_of(profile.samples, support.has_function("^main.spin$")), 90, support.folded(profile)[:5])
 
     def test_static_functions_of_libc(self):
         """Debian's own package of libc's debug files."""

@@ -15,7 +15,7 @@ from support import target
 USER = support.NOBODY
 OPENER = os.path.join(support.LIBEXEC, "ddprof-perf-open")
 LINE = re.compile(r'<(?P<priority>\d+)>ddprof-perf-open: uid=(?P<uid>\d+) pid=(?P<pid>\d+) exe=(?P<exe>"[^"]*"|\?) '
-                  r'event=(?P<event>\S+) frequency=(?P<frequency>\d+) stack=(?P<stack>\d+) cpus=(?P<cpus>\d+) '
+                  r'event=(?P<event>\S+) frequency=(?P<frequency>\d+) stack=(?P<stack>\d+)(?: kernel_frames=(?P<kernel>yes))? cpus=(?P<cpus>\d+) '
                   r'capability=(?P<capability>\w+) result=(?P<result>\w+) reason=(?P<reason>[a-z-]+) errno=(?P<errno>\d+)')
 OPENED, REFUSED = "86", "84"  # AUTHPRIV: informational, warning
 
@@ -158,6 +158,38 @@ class Policy(OpenerTest):
                  for begin, end in re.findall(r"(?m)^(\w+)-(\w+) rw-s .*perf_event", maps)}
         self.assertEqual(sizes, {4096 + 65536, 4096 + 131072})
 
+    def kernel_frames(self, policy, changes, options=(), user=None):
+        """A program that is nearly always in the kernel. The share that is shown there below the function that asked for
+        it, that of the whole session's [kernel], and what the audit line says."""
+        host = self.host(policy, changes, user)
+        session = support.run(self, [target("kernel_time"), "zero", "1"], options, prefix=host.prefix)
+        self.assertEqual(session.status, 0, session.stderr)
+        profile = session.profile()
+        self.assertLessEqual(abs(profile.whole_ns() - profile.ledger("kernel_count_ns")), profile.message.period)
+        inside = sum(s.cpu_time_ns for s in profile.samples if s.stack[-1] == "[kernel]" and "main" in s.stack)
+        apart = profile.ledger("in_kernel_ns")
+        self.assertEqual(apart, profile.without_samples["[kernel]"].cpu_time_ns if apart else 0)
+        return inside / profile.whole_ns(), apart / profile.whole_ns(), self.one_line(host)["kernel"]
+
+    def test_kernel_frames(self):
+        """Samples in the kernel: where the policy allows them, the caller wants them, and the kernel grants them. Whatever
+        is missing, its time is one frame as before, and nothing is refused."""
+        allowed, may = "kernel_frames = yes\\n", "setcap cap_sys_admin=p $OPENER"
+        for policy, changes, options, user in ((allowed, may, [], None), (allowed, "", [], []),
+                                               (allowed, may, ["--unwind", "fp"], None)):
+            inside, apart, said = self.kernel_frames(policy, changes, options, user)
+            self.assertGreater(inside, 0.85)
+            self.assertEqual((apart, said), (0, "yes"))
+        for policy, changes, options, user in (("kernel_frames = no\\n", may, [], None), ("", may, [], None), ("", "", [], []),
+                                               (allowed, may, ["--kernel_frames", "no"], None)):
+            inside, apart, said = self.kernel_frames(policy, changes, options, user)
+            self.assertGreater(apart, 0.85)
+            self.assertEqual((inside, said), (0, None))
+        if int(support.read_text("/proc/sys/kernel/perf_event_paranoid")) >= 2:  # else nobody needs a privilege for that
+            inside, apart, said = self.kernel_frames(allowed, "", [], None)
+            self.assertGreater(apart, 0.85)
+            self.assertEqual((inside, said), (0, None))
+
     def test_groups(self):
         host = self.host("groups = games, 40999\\n")
         self.check_refused(host, "policy-group", "the policy lets only some groups profile; ask the administrator")
@@ -294,7 +326,7 @@ class Identity(OpenerTest):
     def ask(self, host, become, parent):
         """Runs the opener as a child of a process after parent(), with a valid request on descriptor 3."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        request = struct.pack("=IIIIIII", 1, 20, 0, 1, 99, 15, 0)  # LAUNCH: no descriptors, sCPU, all levels
+        request = struct.pack("=IIIIIIII", 1, 24, 0, 1, 99, 15, 0, 0)  # LAUNCH: no descriptors, sCPU, all levels
         ours.send(request)
         script = f"""
 import os, sys

@@ -129,6 +129,28 @@ test_gzip_program(void **state)
 	free(bytes);
 }
 
+/* Another's file keeps its name, and ours gets the other one; written again, it is still one file. */
+static void
+test_beside(void **state)
+{
+	const uint8_t first[] = "first", second[] = "second";
+	const char *name = NULL;
+
+	(void)state;
+	assert_int_equal(export_file_write_beside(folder.fd, "p", "p-1", first, sizeof(first), &name), 0);
+	assert_string_equal(name, "p");
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(
+			export_file_write_beside(folder.fd, "p", "p-2", second, sizeof(second), &name), 0);
+		assert_string_equal(name, "p-2");
+	}
+	assert_string_equal(test_folder_list(&folder, list), "p\np-2\n");
+	OWNED_FD kept = openat(folder.fd, "p", O_RDONLY | O_CLOEXEC);
+	char content[sizeof(first)] = "";
+	assert_int_equal(read(kept, content, sizeof(content)), sizeof(first));
+	assert_string_equal(content, "first");
+}
+
 /* The name may be there: it is replaced at once, and who has the old file open keeps it. */
 static void
 test_existing_name(void **state)
@@ -298,6 +320,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FILE_TEST(test_round_trip),       FILE_TEST(test_gzip_program),
+		FILE_TEST(test_beside),           FILE_TEST(test_after_a_killed_attempt),
 		FILE_TEST(test_existing_name),    FILE_TEST(test_after_a_killed_attempt),
 		FILE_TEST(test_symbolic_links),   FILE_TEST(test_broken_profiles),
 		FILE_TEST(test_broken_places),    FILE_TEST(test_name_is_a_folder),

@@ -39,7 +39,8 @@ check_policy(const struct admin_policy *policy)
 {
 	CHECK(policy->group_count <= ADMIN_POLICY_MAX_GROUPS);
 	CHECK(policy->max_frequency_hz >= 1 && policy->max_frequency_hz <= FREQUENCY_MAX_HZ);
-	CHECK(policy->attach <= SCOPE_ROOT && policy->system_wide <= SCOPE_ROOT);
+	CHECK(policy->kernel_frames <= 1 && policy->attach <= SCOPE_ROOT &&
+	      policy->system_wide <= SCOPE_ROOT);
 	CHECK(!policy->has_worker_user || (policy->worker_uid != 0 && policy->worker_gid != 0));
 	CHECK(admin_policy_allows_user(policy, 0, NULL, 0));
 	for (uint32_t i = 0; i < policy->group_count; i++)

@@ -1,15 +1,45 @@
 /* DWARF: whatever the sections say, work and memory stay within the budget, what was inflated is given back,
- * and every answer is a chain of strings. Input: the first address to look up, then the file. */
+ * and every answer is a chain of strings. Input: the first address to look up, then the file, which is also
+ * its own file of split units, and its package. */
 
 #include "tests/fuzz/fuzz.h"
 
+#include "worker/base/debug_paths.h"
 #include "worker/symbolize/source_batch.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { ADDRESSES = 64, INFLATED = 1 << 20, WORK = 1 << 22 };
+enum { ADDRESSES = 64, INFLATED = 1 << 20, WORK = 1 << 22, FILES = 3 };
+
+struct opener {
+	int fd;
+	unsigned opened;
+};
+
+static int
+open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate)
+{
+	CHECK(debug_request_is_sane(request) || request->way == DEBUG_BY_UNIT);
+	struct opener *opener = context;
+
+	CHECK(++opener->opened <= FILES);
+	*ret_candidate = request->first_candidate;
+	return request->first_candidate > 1 ? -ENOENT : dup(opener->fd);
+}
+
+static unsigned
+count_descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 64; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
 
 static void
 check_location(const struct source_location *location)
@@ -28,8 +58,7 @@ check_location(const struct source_location *location)
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-	static const struct module_files no_files = MODULE_FILES_NONE;
-	struct debug_budget budget = {.work_left = WORK, .inflated_left = INFLATED};
+	struct debug_budget budget = {.work_left = WORK, .inflated_left = INFLATED, .files_left = FILES};
 	struct cursor in = cursor_over(bytes ? bytes : (const uint8_t *)"", size);
 	uint64_t address = cursor_u64(&in), *addresses;
 	struct source_batch batch;
@@ -39,17 +68,25 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	size = cursor_left(&in);
 	int fd = memfd_create("elf", MFD_CLOEXEC);
 	CHECK(fd >= 0 && write(fd, in.at, size) == (ssize_t)size);
+	struct opener opener = {.fd = fd};
+	const struct file_finder finder = {.open_debug = open_debug, .context = &opener};
+	struct module_files files = MODULE_FILES_NONE;
+	files.finder = &finder;
+	files.path = "/program";
+	files.build_id = "";
+	unsigned descriptors = count_descriptors();
 	addresses = calloc(ADDRESSES, sizeof(*addresses));
 	for (uint64_t i = 0; i < ADDRESSES; i++)
 		addresses[i] = address + 3 * i;
-	source_batch_find(&batch, fd, &no_files, &budget, addresses, ADDRESSES);
+	source_batch_find(&batch, fd, &files, &budget, addresses, ADDRESSES);
 	for (uint64_t i = 0; i < ADDRESSES; i++) {
 		const struct source_location *location = source_batch_at(&batch, address + 3 * i);
 
 		if (location)
 			check_location(location);
 	}
-	CHECK(budget.inflated_left == INFLATED && budget.work_left <= WORK);
+	CHECK(budget.inflated_left == INFLATED && budget.work_left <= WORK && budget.files_left <= FILES);
+	CHECK(count_descriptors() == descriptors);
 	source_batch_destroy(&batch);
 	close(fd);
 	return 0;

@@ -335,6 +335,62 @@ for kind in (2, 11):
     seed("symbols", u64(0x401000), file.replace(SYMBOLS, SYMBOLS[:24] + u32(len(STRINGS) + 2) + SYMBOLS[28:]))
     seed("symbols", u64(0x401004), file.replace(SYMBOLS, SYMBOLS[:48].ljust(len(SYMBOLS), b"\xff")))
 
+# ---- Go's function table, as tests/symbolize/test_go_pclntab.c has it ----
+
+GO_TEXT, GO_TABLE, GO_MODULE = 0x401000, 0x523000, 0x600000
+NAMES_AT, FUNCTAB_AT, DESCRIBED_AT, UNITS_AT, FILES_AT, VALUES_AT, TREE_AT = 128, 192, 320, 640, 656, 704, 768
+
+
+def go_table(magic, calls=((25, 0x0F),), far=0):
+    is_relative, is_new = magic != 0xFFFFFFFA, magic == 0xFFFFFFF1
+    word = u32 if is_relative else u64
+    base = 0 if is_relative else GO_TEXT
+    parts = (NAMES_AT, UNITS_AT, FILES_AT, VALUES_AT, FUNCTAB_AT)
+    table = bytearray(1024)
+
+    def put(at, data):
+        table[at:at + len(data)] = data
+
+    put(0, u32(magic) + u8(0, 0, 1, 8) + u64(2, 2, *((GO_TEXT,) if is_relative else ()), *parts))
+    if far:  # a name across the end of what is read at once
+        table += bytes(far)
+        put(8 + 8 * (3 if is_relative else 2), u64(1024))
+        put(1024 + far - 1024, b"runtime.goexit\0")
+        put(1024, b"main.main\0".ljust(25, b"x") + b"sort.swap\0")
+    put(NAMES_AT, b"main.main\0runtime.goexit\0sort.swap\0")
+    put(FUNCTAB_AT, word(base, DESCRIBED_AT - FUNCTAB_AT, base + 0x40, DESCRIBED_AT + 128 - FUNCTAB_AT, base + 0x60))
+    put(DESCRIBED_AT, word(base) + u32(0, 0, 0, 0, 1, 8, 3, 0, *((7,) if is_new else ())) + u8(0, 0, 0, 4) +
+        u32(0, 0, 17, -1, -1, -1, 0))
+    put(DESCRIBED_AT + 128, word(base + 0x40) + u32(far - 1024 if far else 10))
+    put(UNITS_AT, u32(0, 13))
+    put(FILES_AT, b"/src/main.go\0/src/sort.go\0")
+    put(VALUES_AT, u8(0, 2, 16, 2, 16, 1, 32, 0, 44, 16, 0x8A, 1, 16, 0x85, 1, 32, 0, 0, 16, 2, 16, 1, 32, 0))
+    put(TREE_AT, b"".join(u32(0, name, place, 60) if is_new else u32(0xFFFF, 1, 21, name, place) for name, place in calls))
+    return bytes(table)
+
+
+def go_program(magic, module=".go.module", text_in_table=True, table_in_module=GO_TABLE, **named):
+    words = [table_in_module] + [0] * 47
+    words[22], words[40 if magic == 0xFFFFFFF1 else 38] = GO_TEXT, GO_TABLE + TREE_AT
+    table = go_table(magic, **named)
+    if not text_in_table:
+        table = table[:24] + bytes(8) + table[32:]
+    relocations = struct.pack("<QQQQQQ", GO_MODULE, 8, GO_TABLE, GO_TABLE + 24, 8, GO_TEXT)
+    return elf((), ((".gopclntab", 1, 2, GO_TABLE, 0, 0, table), (module, 1, 3, GO_MODULE, 0, 0, u64(*words)),
+                    (".rela", 4, 2, 0x700000, 0, 24, relocations)))
+
+
+for magic in (0xFFFFFFFA, 0xFFFFFFF0, 0xFFFFFFF1):
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, text_in_table=False))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, module=".noptrdata"))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, module=".noptrdata", table_in_module=0, text_in_table=False))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, calls=((25, 0x10),)))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, calls=((-1, -1),)))
+    seed("go_pclntab", u64(GO_TEXT), go_program(magic, far=1024 + 4090))
+    program = go_program(magic)
+    seed("go_pclntab", u64(GO_TEXT), program.replace(u64(1024, 0, 8), u64(1 << 20, 0, 8)))  # more than the file has
+
 # ---- names and texts ----
 
 for name in ("main", "_ZN3foo3barEv", "_ZNSt6vectorIiSaIiEE9push_backEOi", "_ZSt4endlIcSt11char_traitsIcEERSt13basic_ostreamIT_T0_ES6_",
@@ -356,6 +412,44 @@ for line in ("groups = profilers, ops", "groups = 1001", "worker_user = ddprof",
              "worker_user = short", "max_frequency = 0", "max_frequency = 4294967296", "groups = " + ", ".join("1" * 16),
              "groups = " + ", ".join("1" * 17), "x = 1", "=", "a\0b"):
     seed("admin_policy", line.encode())
+
+# ---- code that processes make ----
+
+at_1000 = u64(0x1000) + u8(0x10)
+MAP = (b"1000 40 first\n0x1010 0x10 a name /x.js:1\n# none\n1030 ffffffffffffffff wide\r\n10f0 20 last\n1000 100 unfinished")
+seed("perf_map", at_1000, u16(0), MAP)
+seed("perf_map", at_1000, u16(0xFFF0), MAP)
+seed("perf_map", u64(-0x100), u8(0x10), u16(0), b"ffffffffffffff00 ff up to the end\n\tffffffffffffff00 ff x\n0x 1 x\n")
+seed("perf_map", at_1000, u16(0), b"1000 40 narrow\n10000000000001000 40 wide\n")
+seed("perf_map", u64(0), u8(0x10), u16(0xFFFF), b"1000 40 the end of a long line\n")
+for padding in range(65536 - len(MAP), 65536, 16):
+    seed("perf_map", at_1000, u16(padding), MAP)
+
+
+def dump_record(kind, *body):
+    body = b"".join(body)
+    return u32(kind, 16 + len(body)) + u64(12345) + body
+
+
+def dump_load(start, size, index, name):
+    return dump_record(0, u32(7, 7), u64(start, start, size, index), name, b"\0\x90\x90")
+
+
+def dump_lines(start, *entries):
+    return dump_record(2, u64(start, len(entries)), *(u64(at) + u32(line, 0) + file + b"\0" for at, line, file in entries))
+
+
+HEADER = u32(0x4A695444, 1, 40, 62, 0, 7) + u64(0, 0)
+LINES = dump_lines(0x1000, (0x1000, 1, b"/a.js"), (0x1020, 2, b"\xff"), (0x1010, 3, b"\xff"), (0x1030, 4, b""))
+DUMP = (HEADER + dump_load(0x1000, 0x100, 0, b"old") + LINES + dump_load(0x1000, 0x40, 1, b"first") +
+        dump_load(0x9000, 0x40, 2, b"elsewhere") + dump_record(4, u64(1, 2)) +
+        dump_record(1, u32(7, 7), u64(0x1080, 0x9000, 0x1080, 0x40, 2)) + dump_record(3) + dump_load(0x1000, 0x100, 3, b"no"))
+seed("jitdump", at_1000, DUMP)
+seed("jitdump", at_1000, DUMP[:-20])
+seed("jitdump", at_1000, DUMP.replace(u32(62, 0), u32(62, 0xDEADBEEF)))
+seed("jitdump", at_1000, DUMP.replace(b"first\0\x90\x90", b"firstxxx"))
+seed("jitdump", at_1000, DUMP.replace(b"/a.js\0", b"/a.jsx"))
+seed("jitdump", at_1000, HEADER, LINES, LINES, dump_load(0x1000, -1, 1, b"wide"), dump_load(0x1000, 0x40, 1, b""))
 
 # ---- profiles ----
 
@@ -389,9 +483,13 @@ profile = (part(1, number(1, 1), number(2, 2)) +
            b"".join(part(6, text.encode()) for text in TEXTS) + number(9, 1) + number(10, 2) + part(11, number(1, 1)) + number(12, 3))
 seed("pprof", profile)
 seed("pprof", profile[:40])
+seed("pprof", profile.replace(b"/usr/bin/true", b"[jit:4194303]"), part(4, number(1, 9), number(2, 1), number(3, 0x1235)),
+     part(2, part(1, varint(9)), part(2, varint(10))))
 seed("pprof", part(1, number(1, 1)) + part(6))
 seed("pprof", profile, part(4, number(1, 3), number(2, 99), number(3, 5)), part(2, number(1, 77), number(2, -1)))
 seed("pprof", profile, part(3, number(1, 2), number(2, 0), number(3, -1), number(5, 1000)), part(13, varint(5)))
+seed("pprof", profile, part(3, number(1, 2), number(2, 0x1000), number(3, 0x3000), number(5, 3)), part(13, varint(8) + varint(9) + varint(5)),
+     part(6, b"ddprof.file.1=size:4096 modified:1700000000123456789 /usr/bin/true"), part(6, b"ddprof.file.2=size:-1 modified:x"))
 
 # The same, on its way to receivers; and what callers say of those.
 seed("otlp", profile)

@@ -91,6 +91,14 @@ static void
 test_files(void **state)
 {
 	static const struct summary_case cases[] = {
+		{{.ledger = {.in_kernel_ns = 1990000000, .unsampled_ns = 20000000},
+		  .profiles = 1,
+		  FOLDER(.delivered = 1),
+		  .last_name = "k.pprof"},
+		 "/",
+		 "",
+		 "ddprof-launch: no samples (2.01 s of CPU time in the kernel or in tasks shorter than one "
+		 "sampling period); profile: /k.pprof\n"},
 		{{.ledger = {.samples = 200, .lost = 3, .ending = {150}},
 		  .profiles = 1,
 		  FOLDER(.delivered = 1),

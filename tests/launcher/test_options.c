@@ -171,6 +171,8 @@ test_accepted_on_command_line(void **state)
 		{{"x"}, "unwind", "auto  (default)"},
 		{{"--stack_sample_size", "1024", "x"}, "stack_sample_size", "1024  (command line)"},
 		{{"--stack-sample_size", "65528", "x"}, "stack_sample_size", "65528  (command line)"},
+		{{"x"}, "disable_symbolization", "false  (default)"},
+		{{"--disable-symbolization=yes", "x"}, "disable_symbolization", "true  (command line)"},
 		{{"--enable", "false", "x"}, "enable", "false  (command line)"},
 		{{"--enable", "No", "x"}, "enable", "false  (command line)"},
 		{{"--enable", "off", "x"}, "enable", "false  (command line)"},
@@ -231,6 +233,8 @@ test_accepted_from_environment(void **state)
 		 "sCPU freq=3  (environment DD_PROFILING_NATIVE_EVENTS)"},
 		{"DD_PROFILING_SAMPLE_STACK_USER=8192", "stack_sample_size",
 		 "8192  (environment DD_PROFILING_SAMPLE_STACK_USER)"},
+		{"DD_PROFILING_DISABLE_SYMBOLIZATION=1", "disable_symbolization",
+		 "true  (environment DD_PROFILING_DISABLE_SYMBOLIZATION)"},
 		{"DD_PROFILING_ENABLED=no", "enable", "false  (environment DD_PROFILING_ENABLED)"},
 		{"DD_PROFILING_NATIVE_LOG_LEVEL=error", "log_level",
 		 "error  (environment DD_PROFILING_NATIVE_LOG_LEVEL)"},
@@ -689,7 +693,9 @@ test_bad_environment_leaves_usable_options(void **state)
 	assert_int_equal(outcome.result, -EINVAL);
 	assert_int_equal(outcome.error.origin, OPTION_FROM_ENVIRONMENT);
 	assert_string_equal(outcome.error.text,
-			    "DD_TAGS: tag '9'" TAG_RULE); /* the first in the table's order */
+			    "DD_PROFILING_UPLOAD_PERIOD: 'abc' is not a number of seconds from 1 "
+			    "to 3600"); /* the first in the table's order */
+	assert_string_equal(outcome.options.warning, "DD_TAGS: tag '9'" TAG_RULE "; it is left out");
 	assert_int_equal(outcome.options.command_index, 2);
 	assert_true(outcome.options.require);
 	assert_string_equal(outcome.options.environment, "prod");
@@ -697,6 +703,34 @@ test_bad_environment_leaves_usable_options(void **state)
 	assert_int_equal(outcome.options.upload_period_s, 59);
 	assert_int_equal(outcome.options.frequency_hz, 99);
 	assert_int_equal(outcome.options.origins[OPTION_UPLOAD_PERIOD], OPTION_FROM_DEFAULT);
+}
+
+static void
+test_bad_tags_of_the_environment_are_left_out(void **state)
+{
+	static const struct {
+		const char *variable, *tags;
+	} rows[] = {
+		{"DD_TAGS=9,team:a,b,c:", "team:a"},
+		{"DD_TAGS=a:b,%%,c:d", "a:b,c:d"},
+		{"DD_TAGS=,a:b,", "a:b"},
+		{"DD_TAGS=x", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT_OF(rows); i++) {
+		struct outcome outcome = parse((const char *const[]){"x", NULL},
+					       (const char *const[]){rows[i].variable, NULL});
+
+		assert_int_equal(outcome.result, 0);
+		assert_string_equal(outcome.options.tags, rows[i].tags);
+		assert_non_null(strstr(outcome.options.warning, "it is left out"));
+	}
+	assert_string_equal(
+		parse((const char *const[]){"x", NULL}, (const char *const[]){"DD_TAGS=a:b", NULL})
+			.options.warning,
+		"");
+	assert_int_equal(parse((const char *const[]){"-T", "9", "x", NULL}, NULL).result, -EINVAL);
 }
 
 static void
@@ -714,7 +748,8 @@ test_environment_error_names_the_variable(void **state)
 static void
 test_disabled_has_no_complaints(void **state)
 {
-	static const char *const environment[] = {"DD_PROFILING_ENABLED=false", "DD_TAGS=9", NULL};
+	static const char *const environment[] = {"DD_PROFILING_ENABLED=false",
+						  "DD_PROFILING_UPLOAD_PERIOD=abc", NULL};
 
 	(void)state;
 	assert_int_equal(parse((const char *const[]){"x", NULL}, environment).result, 0);
@@ -796,6 +831,7 @@ main(void)
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_tag_lengths),
 		cmocka_unit_test(test_bad_environment_leaves_usable_options),
+		cmocka_unit_test(test_bad_tags_of_the_environment_are_left_out),
 		cmocka_unit_test(test_environment_error_names_the_variable),
 		cmocka_unit_test(test_disabled_has_no_complaints),
 		cmocka_unit_test(test_table_is_complete),

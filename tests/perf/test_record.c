@@ -66,12 +66,15 @@ struct sample_fields {
 	size_t trailing;
 	uint64_t chain_said; /* words of the kernel's walk, as the record says */
 	size_t chain_written;
+	bool in_kernel;
 };
 
 static void
 build_sample(const struct sample_fields *fields)
 {
-	record_begin(&built, PERF_RECORD_SAMPLE, PERF_RECORD_MISC_USER);
+	record_begin(&built, PERF_RECORD_SAMPLE,
+		     fields->in_kernel ? PERF_RECORD_MISC_KERNEL | PERF_RECORD_MISC_EXACT_IP
+				       : PERF_RECORD_MISC_USER);
 	record_u32(&built, 100);
 	record_u32(&built, 101);
 	record_u64(&built, 0x1122334455667788);
@@ -94,6 +97,23 @@ build_sample(const struct sample_fields *fields)
 
 #define ABI_64 PERF_SAMPLE_REGS_ABI_64
 #define ABI_32 PERF_SAMPLE_REGS_ABI_32
+
+/* Interrupted in the kernel: the registers are those with which it was entered. */
+static void
+test_sample_in_kernel(void **state)
+{
+	struct sample_record sample;
+
+	(void)state;
+	for (int in_kernel = 0; in_kernel < 2; in_kernel++) {
+		build_sample(&(struct sample_fields){ABI_64, 17, 64, 64, true, 64, .in_kernel = in_kernel});
+		struct ring_record record = in_ring(0);
+		assert_int_equal(record_decode_sample(&record, &sample), 0);
+		assert_int_equal(sample.in_kernel, in_kernel);
+		assert_true(sample.has_registers);
+		assert_int_equal(sample.chain_count, 0);
+	}
+}
 
 static void
 test_sample_with_everything(void **state)
@@ -631,6 +651,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RING_TEST(test_sample_with_everything),
+		RING_TEST(test_sample_in_kernel),
 		RING_TEST(test_chains),
 		RING_TEST(test_no_marker_is_an_address),
 		RING_TEST(test_samples),

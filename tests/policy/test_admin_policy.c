@@ -144,7 +144,7 @@ test_every_key(void **state)
 						"  max_frequency =\t250   # less\n"
 						"max_stack=1024\n"
 						"max_ring = 131072\n"
-						"kernel_frames = no\n"
+						"kernel_frames = yes\n"
 						"attach = root\n"
 						"system_wide = root\n"
 						"worker_user = ddprof");
@@ -159,7 +159,7 @@ test_every_key(void **state)
 	assert_int_equal(policy.max_frequency_hz, 250);
 	assert_int_equal(policy.max_stack_bytes, 1024);
 	assert_int_equal(policy.max_ring_bytes, 131072);
-	assert_false(policy.kernel_frames);
+	assert_int_equal(policy.kernel_frames, 1);
 	assert_int_equal(policy.attach, SCOPE_ROOT);
 	assert_int_equal(policy.system_wide, SCOPE_ROOT);
 	assert_true(policy.has_worker_user);
@@ -255,7 +255,9 @@ test_refused_lines(void **state)
 		{"events = sCPU,", 1, EINVAL},
 		{"events = ,sCPU", 1, EINVAL},
 		{"events = sCPU sCPU", 1, EINVAL},
-		{"kernel_frames = yes", 1, EINVAL},
+		{"kernel_frames = Yes", 1, EINVAL},
+		{"kernel_frames = root", 1, EINVAL},
+		{"kernel_frames = no\nkernel_frames = yes", 2, EEXIST},
 		{"kernel_frames = nope", 1, EINVAL},
 		{"kernel_frames = n", 1, EINVAL},
 		{"kernel_frames = 0", 1, EINVAL},
@@ -396,7 +398,7 @@ is_complete(const struct admin_policy *policy)
 	       policy->max_frequency_hz >= 1 && policy->max_frequency_hz <= FREQUENCY_MAX_HZ &&
 	       policy->max_stack_bytes >= STACK_MIN_BYTES && policy->max_stack_bytes <= STACK_MAX_BYTES &&
 	       policy->max_stack_bytes % 8 == 0 && policy->max_ring_bytes >= SAMPLE_RING_MIN_BYTES &&
-	       policy->max_ring_bytes <= SAMPLE_RING_MAX_BYTES && !policy->kernel_frames &&
+	       policy->max_ring_bytes <= SAMPLE_RING_MAX_BYTES && policy->kernel_frames <= 1 &&
 	       (policy->attach == SCOPE_NOBODY || policy->attach == SCOPE_ROOT) &&
 	       (policy->system_wide == SCOPE_NOBODY || policy->system_wide == SCOPE_ROOT) &&
 	       (!policy->has_worker_user || (policy->worker_uid && policy->worker_gid));

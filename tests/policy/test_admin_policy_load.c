@@ -293,7 +293,7 @@ test_a_line_is_named(void **state)
 	test_folder_put(&root, POLICY, "# one\ngroups = nosuchgroup\n");
 	expect_refused_on(2, ENOENT);
 	assert_int_equal(unlinkat(root.fd, POLICY, 0), 0);
-	test_folder_put(&root, POLICY, "\n\nkernel_frames = yes\n");
+	test_folder_put(&root, POLICY, "\n\nkernel_frames = perhaps\n");
 	expect_refused_on(3, EINVAL);
 	assert_int_equal(renameat(root.fd, "away", root.fd, POLICY), 0);
 }

@@ -113,6 +113,22 @@ test_levels(void **state)
 	assert_null(level_policy((enum sampling_level) - 1));
 }
 
+/* The policy may add the kernel's time to samples, and nothing else: no address of the kernel's is asked for.
+ */
+static void
+test_include_kernel(void **state)
+{
+	struct perf_event_attr attr = event_policy(EVENT_SCPU)->attributes;
+
+	(void)state;
+	event_include_kernel(&attr);
+	assert_int_equal(attr.exclude_kernel, 0);
+	assert_true(attr.exclude_callchain_kernel);
+	assert_int_equal(attr.sample_type & (PERF_SAMPLE_IP | PERF_SAMPLE_REGS_INTR), 0);
+	attr.exclude_kernel = 1;
+	assert_memory_equal(&attr, &event_policy(EVENT_SCPU)->attributes, sizeof(attr));
+}
+
 static void
 test_sets_of_levels(void **state)
 {
@@ -168,6 +184,7 @@ main(void)
 		cmocka_unit_test(test_sideband_tells_what_is_mapped),
 		cmocka_unit_test(test_samples_are_of_cpu_time),
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_include_kernel),
 		cmocka_unit_test(test_sets_of_levels),
 		cmocka_unit_test(test_no_other_events),
 		cmocka_unit_test(test_limits_make_sense),

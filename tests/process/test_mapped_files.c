@@ -10,6 +10,8 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -222,6 +224,38 @@ test_not_the_mapped_file(void **state)
 	assert_int_equal(broker.requests, 9);  /* four were looked for at a second place */
 }
 
+static enum mapped_file_state
+state_when_mapped_at(const char *path, uint32_t build_id_size, int64_t time_ns)
+{
+	struct mmap_record record = mapping_of(path, id, build_id_size, 5);
+	struct mapped_file *file;
+
+	record.time_ns = (uint64_t)time_ns;
+	file = mapped_files_get(files, mapped_files_add(files, &record));
+	broker.fd = elf_with_build_id(id, build_id_size);
+	assert_int_equal(futimens(broker.fd, NULL), 0);
+	mapped_files_open(files, file, 1);
+	return file->state;
+}
+
+/* What was written over before it could be opened is newer than its mapping; a build id tells better. */
+static void
+test_modified_since_mapped(void **state)
+{
+	const int64_t second_ns = 1000000000;
+	struct timespec now;
+
+	(void)state;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	int64_t now_ns = (int64_t)now.tv_sec * second_ns + now.tv_nsec;
+	assert_int_equal(state_when_mapped_at("/a", 0, now_ns + second_ns), MAPPED_FILE_OPEN);
+	broker.requests = 0;
+	assert_int_equal(state_when_mapped_at("/b", 0, now_ns - second_ns), MAPPED_FILE_UNREADABLE);
+	assert_int_equal(broker.requests, 2);                                 /* it may be at another place */
+	assert_int_equal(state_when_mapped_at("/c", 0, 0), MAPPED_FILE_OPEN); /* nobody knows */
+	assert_int_equal(state_when_mapped_at("/d", 20, now_ns - second_ns), MAPPED_FILE_OPEN);
+}
+
 static void
 test_vdso(void **state)
 {
@@ -234,6 +268,8 @@ test_vdso(void **state)
 	assert_int_equal(file->fd, -1);
 	assert_non_null(file->module);
 	assert_int_equal(broker.requests, 0);
+	assert_true(file->build_id_size > 0); /* which the kernel does not tell */
+	assert_int_equal(strlen(file->build_id_hex), 2 * file->build_id_size);
 
 	const struct elf_segment *segments; /* it is an image with code in it */
 	size_t count = elf_image_segments(file->image, &segments), executable = 0;
@@ -306,6 +342,7 @@ main(void)
 		FILES_TEST(test_open_by_build_id),
 		FILES_TEST(test_open_by_inode),
 		FILES_TEST(test_not_the_mapped_file),
+		FILES_TEST(test_modified_since_mapped),
 		FILES_TEST(test_vdso),
 		FILES_TEST(test_anonymous_names),
 		FILES_TEST(test_longest_path),

@@ -446,6 +446,23 @@ test_pid_reuse(void **state)
 	assert_int_equal(processes_count(processes), 1);
 }
 
+/* Code without a file is named by who mapped it: a child has its parent's, until it maps some itself. */
+static void
+test_owner(void **state)
+{
+	(void)state;
+	assert_int_equal(apply_mmap(1, 0x1000, 0x3000, 0, 1), 0);
+	fork_process(10, 1);
+	fork_process(20, 10);
+	assert_int_equal(apply_mmap(10, 0x2000, 0x1000, 0, 2), 0);
+	struct process *child = processes_get(processes, 10);
+	assert_int_equal(process_mapping_at(child, 0x1000)->owner, 1);
+	assert_int_equal(process_mapping_at(child, 0x2000)->owner, 10);
+	assert_int_equal(process_mapping_at(child, 0x3000)->owner, 1);
+	assert_int_equal(process_mapping_at(processes_get(processes, 20), 0x2000)->owner, 1);
+	assert_int_equal(process_mapping_at(processes_get(processes, 1), 0x2000)->owner, 1);
+}
+
 static uint64_t
 space_of(uint32_t pid)
 {
@@ -584,12 +601,19 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		PROCESS_TEST(test_against_the_model),  PROCESS_TEST(test_restarted_from_a_compacted_journal),
-		PROCESS_TEST(test_leader_exits_first), PROCESS_TEST(test_exit_of_the_unknown),
-		PROCESS_TEST(test_pid_reuse),          PROCESS_TEST(test_space_changes_with_mappings),
-		PROCESS_TEST(test_executable),         PROCESS_TEST(test_ignored),
-		PROCESS_TEST(test_limit_of_processes), PROCESS_TEST(test_limit_of_mappings),
-		PROCESS_TEST(test_limit_of_threads),   PROCESS_TEST(test_limit_of_files),
+		PROCESS_TEST(test_against_the_model),
+		PROCESS_TEST(test_restarted_from_a_compacted_journal),
+		PROCESS_TEST(test_leader_exits_first),
+		PROCESS_TEST(test_exit_of_the_unknown),
+		PROCESS_TEST(test_pid_reuse),
+		PROCESS_TEST(test_owner),
+		PROCESS_TEST(test_space_changes_with_mappings),
+		PROCESS_TEST(test_executable),
+		PROCESS_TEST(test_ignored),
+		PROCESS_TEST(test_limit_of_processes),
+		PROCESS_TEST(test_limit_of_mappings),
+		PROCESS_TEST(test_limit_of_threads),
+		PROCESS_TEST(test_limit_of_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ start(void **state)
 	(void)state;
 	descriptors_before = count_descriptors();
 	test_folder_make(&folder);
-	broker = broker_new(folder.fd, BROKER_MAX_FILES);
+	broker = broker_new(folder.fd, BROKER_MAX_FILES, 2);
 	return broker ? 0 : -1;
 }
 
@@ -130,6 +130,31 @@ test_as_the_target_sees_it(void **state)
 	assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
 	assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
+}
+
+static bool
+has_mapped(const char *path, const char *build_id)
+{
+	struct open_known request = {0};
+
+	strcpy(request.path, path);
+	strcpy(request.build_id, build_id);
+	return broker_has_mapped(broker, &request);
+}
+
+/* What may be said on the network (fetch_instead() in supervisor.c). */
+static void
+test_only_what_the_kernel_named(void **state)
+{
+	(void)state;
+	put_elf("77/root/lib/a", "a");
+	put_elf("77/root/lib/b", "b");
+	assert_true(open_mapping("/lib/a", 0, 0x11) >= 0);
+	assert_true(open_mapping("/lib/b", inode_of("77/root/lib/b"), 0) >= 0);
+	assert_true(has_mapped("/lib/a", "1111111111111111111111111111111111111111"));
+	assert_false(has_mapped("/lib/a", "1111111111111111111111111111111111111112"));
+	assert_false(has_mapped("/lib/b", "1111111111111111111111111111111111111111"));
+	assert_false(has_mapped("/lib/b", ""));
 }
 
 static void
@@ -489,6 +514,7 @@ test_debug_files(void **state)
 	put_elf(DEBUG ".dwz/shared", "dwz");
 	put_elf(DEBUG ".dwz/x86_64-linux-gnu/shared", "dwz of the architecture");
 	put_elf("77/root/opt/svc.debug", "beside");
+	put_elf("77/root/build/.cache/a.dwo", "of a unit");
 	assert_int_equal(open_debug("/opt/svc", DEBUG_BY_BUILD_ID, ID), -ENOENT); /* nobody mapped it yet */
 	assert_true(open_mapping("/opt/svc", 0, 1) >= 0);
 	size_t before = count_descriptors();
@@ -496,6 +522,10 @@ test_debug_files(void **state)
 	expect_debug("/opt/svc", DEBUG_BY_DWZ, "shared", "dwz");
 	expect_debug("/opt/svc", DEBUG_BY_DWZ, "x86_64-linux-gnu/shared", "dwz of the architecture");
 	expect_debug("/opt/svc", DEBUG_BY_LINK, "svc.debug", "beside");
+	expect_debug("/opt/svc", DEBUG_BY_UNIT, "/build/.cache/a.dwo", "of a unit");
+	put_elf("77/root/opt/a.dwo", "of a unit that moved");
+	expect_debug("/opt/svc", DEBUG_BY_UNIT, "/build/a.dwo", "of a unit that moved");
+	assert_int_equal(found_at, 1);
 	put_elf("77/root/opt/.debug/svc.debug", "below");
 	put_elf(DEBUG "opt/svc.debug", "copy");
 	request = debug_request("/opt/svc", DEBUG_BY_LINK, "svc.debug");
@@ -511,6 +541,25 @@ test_debug_files(void **state)
 	request.first_candidate = UINT32_MAX;
 	assert_int_equal(broker_open_debug(broker, &request, &found_at), -ENOENT);
 	assert_int_equal(count_descriptors(), before);
+}
+
+/* A path that a container's compiler wrote is one of the container. */
+static void
+test_units_of_a_container(void **state)
+{
+	char path[MAX_PATH_BYTES];
+
+	(void)state;
+	put_elf("77/root/opt/svc", "module");
+	put_elf("own/svc", "ours");
+	put_elf("own/a.dwo", "ours");
+	snprintf(path, sizeof(path), "%s", own_path("own/a.dwo"));
+	assert_true(open_mapping("/opt/svc", 0, 1) >= 0);
+	assert_int_equal(open_debug("/opt/svc", DEBUG_BY_UNIT, path), -ENOENT);
+	struct open_mapping request = request_for(own_path("own/svc"), 0, 1);
+	request.pid = PID + 1; /* without a view of its own */
+	assert_true(broker_open_mapping(broker, &request, &found_at) >= 0);
+	expect_debug(own_path("own/svc"), DEBUG_BY_UNIT, path, "ours");
 }
 
 /* Names that lead elsewhere, and files that are no debug files. */
@@ -543,6 +592,18 @@ test_debug_path_tricks(void **state)
 		{DEBUG_BY_BUILD_ID, "ABCDEF"},
 		{DEBUG_BY_BUILD_ID, "ab/../secret"},
 		{DEBUG_BY_BUILD_ID, "ee00"}, /* a link */
+		{DEBUG_BY_UNIT, ""},
+		{DEBUG_BY_UNIT, "secret"},
+		{DEBUG_BY_UNIT, "/secret"},
+		{DEBUG_BY_UNIT, "secret.o"},
+		{DEBUG_BY_UNIT, ".o"},
+		{DEBUG_BY_UNIT, "/opt/../secret.o"},
+		{DEBUG_BY_UNIT, "/opt/./folder/../../secret.o"},
+		{DEBUG_BY_UNIT, "/opt/link.o"},
+		{DEBUG_BY_UNIT, "/opt/up/secret.o"},
+		{DEBUG_BY_UNIT, "/opt/text.dwo"},
+		{DEBUG_BY_UNIT, "/opt/fifo.dwo"},
+		{DEBUG_BY_UNIT, "/opt/folder.dwo"},
 		{DEBUG_WAYS, "secret"},
 		{0xffffffff, "secret"},
 	};
@@ -556,6 +617,12 @@ test_debug_path_tricks(void **state)
 	put_elf(DEBUG ".build-id/ee/01.debug", "x");
 	test_folder_put(&folder, "77/root/opt/text", "root:x:0:0");
 	assert_int_equal(mkfifoat(folder.fd, "77/root/opt/fifo", 0600), 0);
+	put_elf("77/root/secret.o", "x");
+	put_elf("77/root/opt/folder.dwo/x", "x");
+	test_folder_put(&folder, "77/root/opt/text.dwo", "root:x:0:0");
+	assert_int_equal(mkfifoat(folder.fd, "77/root/opt/fifo.dwo", 0600), 0);
+	assert_int_equal(symlinkat("../secret.o", folder.fd, "77/root/opt/link.o"), 0);
+	assert_int_equal(symlinkat("..", folder.fd, "77/root/opt/up"), 0);
 	assert_int_equal(symlinkat("../secret", folder.fd, "77/root/opt/link"), 0);
 	assert_int_equal(symlinkat("..", folder.fd, DEBUG ".dwz/up"), 0);
 	assert_int_equal(symlinkat("01.debug", folder.fd, DEBUG ".build-id/ee/00.debug"), 0);
@@ -631,7 +698,7 @@ test_many_views(void **state)
 static void
 test_no_proc(void **state)
 {
-	struct broker *blind = broker_new(-1, 1);
+	struct broker *blind = broker_new(-1, 1, 0);
 	struct open_mapping request;
 
 	(void)state;
@@ -649,6 +716,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BROKER_TEST(test_as_the_target_sees_it),
+		BROKER_TEST(test_only_what_the_kernel_named),
 		BROKER_TEST(test_target_before_own),
 		BROKER_TEST(test_own_path),
 		BROKER_TEST(test_only_regular_files),
@@ -663,6 +731,7 @@ main(void)
 		BROKER_TEST(test_places_in_order),
 		BROKER_TEST(test_least_recently_used_goes),
 		BROKER_TEST(test_debug_files),
+		BROKER_TEST(test_units_of_a_container),
 		BROKER_TEST(test_debug_path_tricks),
 		BROKER_TEST(test_debug_files_of_the_dead),
 		BROKER_TEST(test_many_views),

@@ -43,6 +43,8 @@ static struct {
 	struct ring_set set; /* 0: sideband, 1: samples */
 	struct ring_memory ring[2];
 	unsigned requests;
+	unsigned map_requests, dump_requests;
+	char held_dump[64];
 } role;
 
 static struct message message;
@@ -149,6 +151,7 @@ static struct start_message
 plain_start(void)
 {
 	return (struct start_message){
+		.has_symbolizer = 1,
 		.period_ns = PERIOD_NS,
 		.target_pid = TARGET,
 		.level = LEVEL_COUNT,
@@ -198,12 +201,40 @@ enum answer_kind {
 	ANSWER_NO_DESCRIPTOR, /* says yes and brings nothing */
 };
 
+/* There is no map the first time. */
+static void
+answer_hold(void)
+{
+	struct held held = {0};
+
+	if (message.kind == MESSAGE_HOLD_JIT_MAP) {
+		const struct hold_jit_map *map =
+			message_expect(&message, MESSAGE_HOLD_JIT_MAP, sizeof(*map), 0);
+		assert_non_null(map);
+		assert_int_equal(map->pid, TARGET);
+		held.error = role.map_requests++ == 0 ? -ENOENT : 0;
+	} else {
+		const struct open_mapping *dump =
+			message_expect(&message, MESSAGE_HOLD_JIT_DUMP, sizeof(*dump), 0);
+		assert_non_null(dump);
+		assert_int_equal(dump->pid, TARGET);
+		assert_int_equal(dump->inode, 99);
+		role.dump_requests++;
+		memcpy(role.held_dump, dump->path, sizeof(role.held_dump) - 1);
+	}
+	assert_int_equal(channel_send(role.broker, MESSAGE_HELD, &held, sizeof(held), NULL, 0), 0);
+}
+
 static void
 answer_broker(enum answer_kind kind)
 {
 	struct opened opened = {.error = kind == ANSWER_REFUSED ? -EACCES : 0};
 
 	assert_int_equal(channel_receive(role.broker, &message, 0), 0);
+	if (message.kind == MESSAGE_HOLD_JIT_MAP || message.kind == MESSAGE_HOLD_JIT_DUMP) {
+		answer_hold();
+		return;
+	}
 	const struct open_mapping *request =
 		message_expect(&message, MESSAGE_OPEN_MAPPING, sizeof(*request), 0);
 	assert_non_null(request);
@@ -432,6 +463,65 @@ test_files_that_cannot_be_had(void **state)
 		finish(state);
 		start(state);
 	}
+}
+
+static void
+write_mapping(const char *path, uint64_t start)
+{
+	record_mmap(&built,
+		    &(struct mmap_fields){.pid = TARGET,
+					  .protection = 5,
+					  .start = start,
+					  .length = 0x1000,
+					  .inode = 99,
+					  .path = path},
+		    2);
+	ring_memory_write(&role.ring[0], built.bytes, built.size);
+}
+
+/* Code without a file is told by its process and address; its map is asked for until it is there. */
+static void
+test_code_without_a_file(void **state)
+{
+	static const char *const texts[] = {"[jit:500]", NULL};
+	struct start_message start_message = plain_start();
+	struct profile_message head;
+	uint8_t *bytes;
+	size_t size;
+
+	(void)state;
+	start_role();
+	send_start(&start_message);
+	record_comm(&built, TARGET, TARGET, "target-comm", 1);
+	ring_memory_write(&role.ring[0], built.bytes, built.size);
+	write_mapping("//anon", CODE_START);
+	write_mapping("//anon", CODE_START + 0x1000);
+	write_mapping("/home/u/jit-1.dump", CODE_START + 0x8000);
+	write_mapping("/home/u/jit-1.dump", CODE_START + 0x9000);
+	write_sample(TARGET, CODE_START + 0x123);
+	for (int i = 0; i < 2; i++) { /* the second time, the map is there */
+		struct timespec pause = {.tv_nsec = 100000000};
+
+		nanosleep(&pause, NULL);
+		send_plain(MESSAGE_EXPORT);
+		await_profile(ANSWER_FILE, &head, &bytes, &size);
+		if (i == 0)
+			expect_texts(bytes, size, texts);
+		free(bytes);
+	}
+	assert_int_equal(role.requests, 0);
+	assert_string_equal(role.held_dump, "/home/u/jit-1.dump");
+	assert_int_equal(role.dump_requests, 1);
+	assert_int_equal(role.map_requests, 2);
+	assert_int_equal(head.ledger.samples, 0);
+	/* other code of the same process: it is held */
+	write_mapping("//anon", CODE_START + 0x4000);
+	send_plain(MESSAGE_FINISH);
+	await_profile(ANSWER_FILE, &head, &bytes, &size);
+	assert_null(memmem(bytes, size, "[jit:", 5)); /* no sample: no mapping */
+	free(bytes);
+	assert_int_equal(role.map_requests, 2);
+	end_role(0);
 }
 
 /* Killed in the middle; its successor knows from the journal what was mapped, and reads on in the rings. */
@@ -700,6 +790,7 @@ main(void)
 		ROLE_TEST(test_a_session),
 		ROLE_TEST(test_ready_is_confined),
 		ROLE_TEST(test_files_that_cannot_be_had),
+		ROLE_TEST(test_code_without_a_file),
 		ROLE_TEST(test_successor),
 		ROLE_TEST(test_compacted_journal),
 		ROLE_TEST(test_discard),

@@ -1,30 +1,27 @@
 /* Prints what our reader knows about addresses of a file, in llvm-symbolizer's form: per frame the linkage
  * name and "path:line", innermost first, and an empty line after each address. Addresses come in hexadecimal,
- * one a line, on standard input; the cost goes to standard error. A tool of the comparison and the benchmark.
+ * one a line, on standard input; the cost goes to standard error. With a second argument it stays within the
+ * budget of a profile. A tool of the comparison and the benchmark.
  */
-#include "worker/symbolize/debug_info.h"
+#include "worker/base/debug_paths.h"
 #include "worker/symbolize/elf_source.h"
-#include "worker/symbolize/symbols.h"
+#include "worker/symbolize/module_names.h"
+#include "worker/symbolize/source_batch.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { ADDRESSES_MAX = 1 << 20 };
 
-static uint64_t asked[ADDRESSES_MAX], sorted[ADDRESSES_MAX];
-
-static int
-compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
+static uint64_t asked[ADDRESSES_MAX];
 
 static double
 now_ms(void)
@@ -52,50 +49,77 @@ print(const struct source_location *location, const char *symbol)
 	printf("\n");
 }
 
-int
-main(int argc, char **argv)
+/* As the supervisor does, for who may open everything. */
+static int
+open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate)
 {
-	struct debug_budget budget = {.work_left = UINT64_MAX, .inflated_left = SIZE_MAX};
-	struct arena arena = {.limit = SIZE_MAX};
-	struct source_location *locations = calloc(ADDRESSES_MAX, sizeof(*locations));
-	struct debug_info *info;
-	struct rusage usage;
-	struct elf_source *source;
-	struct symbols *symbols = NULL;
-	size_t count = 0, unique = 0;
-	int fd = argc > 1 ? open(argv[1], O_RDONLY | O_CLOEXEC) : -1;
-	int alternate = argc > 2 ? open(argv[2], O_RDONLY | O_CLOEXEC) : -1;
-	double start;
+	char path[MAX_PATH_BYTES + DEBUG_NAME_MAX + 64];
+
+	(void)context;
+	for (uint32_t i = request->first_candidate; i < DEBUG_PLACES; i++) {
+		int fd = debug_request_is_sane(request) && debug_path_format(request, request->module.path, i,
+									     sizeof(path), path) == 0
+				 ? open(path, O_RDONLY | O_CLOEXEC)
+				 : -1;
+
+		*ret_candidate = i;
+		if (fd >= 0)
+			return fd;
+	}
+	return -ENOENT;
+}
+
+static size_t
+read_addresses(void)
+{
+	size_t count = 0;
 
 	while (count < ADDRESSES_MAX && scanf("%" SCNx64, &asked[count]) == 1)
 		count++;
-	memcpy(sorted, asked, count * sizeof(*sorted));
-	qsort(sorted, count, sizeof(*sorted), compare);
-	for (size_t i = 0; i < count; i++)
-		if (i == 0 || sorted[i] != sorted[i - 1])
-			sorted[unique++] = sorted[i];
-	start = now_ms();
-	int error = fd < 0 ? 1 : debug_info_open(fd, alternate, &budget, &info);
-	if (!error)
-		error = debug_info_find(info, sorted, unique, &arena, locations);
-	if (error) {
-		fprintf(stderr, "error %d\n", error);
-		return 1;
-	}
-	double spent = now_ms() - start;
-	if (elf_source_open(fd, &source) == 0)
-		(void)symbols_new(source, &symbols);
-	getrusage(RUSAGE_SELF, &usage);
-	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 " inflated %zu\n", unique, spent,
-		usage.ru_maxrss, UINT64_MAX - budget.work_left, SIZE_MAX - budget.inflated_left);
-	for (size_t i = 0; i < count; i++) {
-		uint64_t *at = bsearch(&asked[i], sorted, unique, sizeof(*sorted), compare);
+	return count;
+}
 
-		print(&locations[at - sorted], symbols ? symbols_find(symbols, asked[i]) : NULL);
+int
+main(int argc, char **argv)
+{
+	static const struct file_finder finder = {.open_debug = open_debug};
+	static const struct source_location unknown;
+	struct debug_budget budget = {
+		.work_left = UINT64_MAX, .inflated_left = SIZE_MAX, .files_left = UINT_MAX};
+	struct source_batch batch;
+	struct module_names *names;
+	struct elf_source *source;
+	struct rusage usage;
+	char *path = argc > 1 ? realpath(argv[1], NULL) : NULL;
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	size_t count = read_addresses();
+	uint64_t *addresses = calloc(count + 1, sizeof(*addresses));
+
+	if (fd < 0 || !addresses || elf_source_open(fd, &source) != 0 ||
+	    module_names_open(source, path, "", &finder, &names) != 0)
+		return 1;
+	if (argc > 2)
+		budget = DEBUG_BUDGET;
+	uint64_t work = budget.work_left;
+	unsigned files = budget.files_left;
+	memcpy(addresses, asked, count * sizeof(*addresses));
+	double start = now_ms();
+	source_batch_find(&batch, fd, module_names_files(names), &budget, addresses, count);
+	if (module_names_go(names))
+		source_batch_add_go(&batch, module_names_go(names), &budget);
+	double spent = now_ms() - start;
+	getrusage(RUSAGE_SELF, &usage);
+	fprintf(stderr, "addresses %zu ms %.3f peak_kb %ld work %" PRIu64 " files %u%s\n", batch.count, spent,
+		usage.ru_maxrss, work - budget.work_left, files - budget.files_left,
+		budget.is_exceeded ? " exceeded" : "");
+	for (size_t i = 0; i < count; i++) {
+		const struct source_location *location = source_batch_at(&batch, asked[i]);
+
+		print(location ? location : &unknown, module_names_find(names, asked[i]));
 	}
-	symbols_free(symbols);
-	debug_info_close(info);
-	arena_destroy(&arena);
-	free(locations);
+	source_batch_destroy(&batch);
+	module_names_close(names);
+	free(path);
+	close(fd);
 	return 0;
 }

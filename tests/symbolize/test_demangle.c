@@ -47,12 +47,21 @@ static const struct {
 	/* Rust, v0 */
 	{"_RNvNtCs1234_7mycrate3foo3bar", "mycrate::foo::bar"},
 	{"_RINvNtC3std3mem8align_ofdE", "std::mem::align_of::<f64>"},
+	{"_RINvCskK9ONXSS8Nz_4shop3genNtB2_6BasketKj7_EB2_", "shop::gen::<shop::Basket, 7>"},
+	{"_RNvMs_CskK9ONXSS8Nz_4shopNtB4_6Basket3sum", "<shop::Basket>::sum"},
+	{"_RNvXCskK9ONXSS8Nz_4shopNtB2_6BasketNtB2_3Tot5total", "<shop::Basket as shop::Tot>::total"},
+	{"_RNCNvMs_CskK9ONXSS8Nz_4shopNtB6_6Basket3sum0B6_", "<shop::Basket>::sum::{closure#0}"},
 	/* D */
 	{"_D4test3fooFZv", "test.foo()"},
 	{"_D8demangle4testFaZv", "demangle.test(char)"},
 	/* what a linker would never write, but a file may hold */
 	{"evil\n\x1b[2J", "evil\\x0a\\x1b[2J"},
 	{"bad\xff", "bad\\xff"},
+	{"_Z4a\n\x1b[v", "a\\x0a\\x1b[()"},
+	{"_Z4\xe2\x80\xae"
+	 "bv",
+	 "\\u202eb()"},
+	{"_D4te\tt3fooFZv", "te\\x09t.foo()"},
 };
 
 static void
@@ -62,8 +71,10 @@ test_table(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		assert_int_equal(demangle(names[i].symbol, name), strlen(names[i].name));
+		size_t length = demangle(names[i].symbol, name);
+
 		assert_string_equal(name, names[i].name);
+		assert_int_equal(length, strlen(names[i].name));
 	}
 }
 

@@ -25,7 +25,7 @@
 #include <cmocka.h>
 
 static struct test_folder folder;
-static int asked;
+static int asked, asked_elsewhere; /* on this host; of a server */
 static size_t descriptors_before;
 
 static int
@@ -34,7 +34,7 @@ start(void **state)
 	(void)state;
 	descriptors_before = count_descriptors();
 	test_folder_make(&folder);
-	asked = 0;
+	asked = asked_elsewhere = 0;
 	return 0;
 }
 
@@ -64,9 +64,13 @@ open_debug(void *context, const struct open_debug *request, uint32_t *ret_candid
 	char path[3 * MAX_PATH_BYTES], below[2 * MAX_PATH_BYTES];
 
 	(void)context;
-	asked++;
 	if (!debug_request_is_sane(request))
 		return -EINVAL;
+	if (request->first_candidate == DEBUG_CANDIDATE_FETCHED) {
+		asked_elsewhere++;
+		return -ENOENT;
+	}
+	asked++;
 	for (uint32_t i = request->first_candidate; i < DEBUG_PLACES; i++) {
 		if (debug_path_format(request, request->module.path, i, sizeof(below), below) < 0)
 			continue;
@@ -168,6 +172,7 @@ test_stripped(void **state)
 	run(SPLIT);
 	expect_few_names("svc");
 	assert_int_equal(asked, 1); /* by build id; there is no link */
+	assert_int_equal(asked_elsewhere, 1);
 }
 
 static void
@@ -177,7 +182,7 @@ test_whole_file_needs_nothing(void **state)
 	run("echo 'int main(void) { return 0; }' | cc -g -x c - -o svc");
 	struct opened_module module = open_module("svc");
 	close_module(&module);
-	assert_int_equal(asked, 0);
+	assert_int_equal(asked + asked_elsewhere, 0);
 }
 
 static void
@@ -207,6 +212,7 @@ test_by_link(void **state)
 			 places[i], places[i]);
 		run(script);
 		expect_all_names("svc");
+		assert_int_equal(asked_elsewhere, 0); /* what is here is not asked for elsewhere */
 	}
 }
 
@@ -368,10 +374,43 @@ test_bombs(void **state)
 
 #define FOLDER_TEST(test) cmocka_unit_test_setup_teardown(test, start, finish)
 
+/* What compilers write for one that was started in /build, and what could be made up. */
+static void
+test_paths_of_units(void **state)
+{
+	static const struct {
+		const char *folder, *name, *path; /* NULL: none */
+	} cases[] = {
+		{"/build", "a.dwo", "/build/a.dwo"},
+		{"/build/", "./objects//a.dwo", "/build/objects/a.dwo"},
+		{"/build/./x", "../a.dwo", "/build/a.dwo"},
+		{"/build", "../../../etc/a.dwo", "/etc/a.dwo"},
+		{"/build", "/elsewhere/../a.dwo", "/a.dwo"},
+		{"relative", "/a.dwo", "/a.dwo"},
+		{"relative", "a.dwo", NULL},
+		{"", "a.dwo", NULL},
+		{"/build", "..", NULL},
+		{"/", "", NULL},
+		{"/build", "0123456789012345678901234.dwo", "/build/0123456789012345678901234.dwo"},
+		{"/build", "01234567890123456789012345678901234567890.dwo", NULL}, /* too long */
+	};
+	char path[48];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool is_path = module_files_join(cases[i].folder, cases[i].name, sizeof(path), path);
+
+		assert_int_equal(is_path, cases[i].path != NULL);
+		if (is_path)
+			assert_string_equal(path, cases[i].path);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_paths_of_units),
 		cmocka_unit_test(test_bombs), /* first: it compares the peak of memory */
 		FOLDER_TEST(test_stripped),
 		FOLDER_TEST(test_whole_file_needs_nothing),

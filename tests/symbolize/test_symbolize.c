@@ -1,6 +1,7 @@
 /* The whole function: a profile over real files in, names out, held against nm and c++filt's own way. */
 #include "ipc/fd.h"
 #include "tests/symbolize/support.h"
+#include "worker/base/file_identity.h"
 #include "worker/profile/decode.h"
 #include "worker/profile/profile.h"
 #include "worker/symbolize/name_cache.h"
@@ -45,7 +46,7 @@ open_file(void *context, const char *path, const char *build_id)
 
 #define FINDER(opener) ((struct file_finder){.open_module = open_file, .context = (opener)})
 
-static const struct profile_header header = {.time_ns = 1, .duration_ns = 2, .period_ns = 3};
+static struct profile_header header = {.time_ns = 1, .duration_ns = 2, .period_ns = 3};
 
 static bool
 describe(void *context, uint32_t mapping, struct profile_mapping *ret)
@@ -463,6 +464,58 @@ test_cache(void **state)
 	free(id);
 }
 
+static size_t
+comments_with(const struct result *result, const char *prefix)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < result->profile->n_comment; i++)
+		count += strncmp(pprof_string(result->profile, result->profile->comment[i]), prefix,
+				 strlen(prefix)) == 0;
+	return count;
+}
+
+/* Known by what the profile says of it, once; without that, or of another size, or two of them: no names. */
+static void
+test_files_without_build_id(void **state)
+{
+	static struct truth list[1];
+	const struct profile_mapping mapping = {.memory_limit = 1 << 30, .path = FIXTURE, .build_id = ""};
+	struct file_identity identity, larger;
+	char right[4200], wrong[4200], elsewhere[4200];
+	struct opener opener = {0};
+	OWNED_FD fd = open(FIXTURE, O_RDONLY | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(read_truth(list, 1), 1);
+	assert_int_equal(file_identity_of(fd, &identity), 0);
+	larger = identity;
+	larger.size_bytes++;
+	assert_true(file_identity_format(&identity, 1, FIXTURE, right, sizeof(right)) > 0);
+	assert_true(file_identity_format(&larger, 2, FIXTURE, wrong, sizeof(wrong)) > 0);
+	assert_true(file_identity_format(&larger, 3, FIXTURE ".so", elsewhere, sizeof(elsewhere)) > 0);
+	const struct {
+		const char *comments[5];
+		bool is_named;
+	} cases[] = {
+		{{"kept=1", right, NULL}, true},   {{"kept=1", NULL}, false},
+		{{wrong, "kept=1", NULL}, false},  {{right, "kept=1", wrong, NULL}, false},
+		{{wrong, right, "kept=1"}, false}, {{elsewhere, right, "kept=1"}, true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		header.comments = cases[i].comments;
+		struct result result = symbolize(&list[0].address, 1, &mapping, 1, &opener);
+
+		header.comments = NULL;
+		assert_int_equal(strstr(name_at(&result, list[0].address), "+0x") == NULL, cases[i].is_named);
+		assert_int_equal(comments_with(&result, "ddprof.modules_changed=1"), !cases[i].is_named);
+		assert_int_equal(comments_with(&result, "kept=1"), 1);
+		assert_int_equal(comments_with(&result, FILE_IDENTITY_PREFIX), 0);
+		arena_destroy(&result.arena);
+	}
+}
+
 static void
 test_not_a_profile(void **state)
 {
@@ -529,11 +582,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_against_nm),    cmocka_unit_test(test_files_that_cannot_be_had),
-		cmocka_unit_test(test_replaced_file), cmocka_unit_test(test_files_are_opened_once),
-		cmocka_unit_test(test_vdso),          cmocka_unit_test(test_idempotent),
-		cmocka_unit_test(test_descriptors),   cmocka_unit_test(test_cache),
-		cmocka_unit_test(test_not_a_profile), cmocka_unit_test(test_mutated_profiles),
+		cmocka_unit_test(test_against_nm),
+		cmocka_unit_test(test_files_that_cannot_be_had),
+		cmocka_unit_test(test_replaced_file),
+		cmocka_unit_test(test_files_are_opened_once),
+		cmocka_unit_test(test_vdso),
+		cmocka_unit_test(test_idempotent),
+		cmocka_unit_test(test_descriptors),
+		cmocka_unit_test(test_cache),
+		cmocka_unit_test(test_files_without_build_id),
+		cmocka_unit_test(test_not_a_profile),
+		cmocka_unit_test(test_mutated_profiles),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

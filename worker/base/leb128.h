@@ -9,6 +9,8 @@ cursor_uleb128(struct cursor *c)
 {
 	uint64_t value = 0;
 
+	if (c->at < c->end && !(*c->at & 0x80)) /* nearly all */
+		return *c->at++;
 	for (unsigned shift = 0; shift < 70; shift += 7) {
 		uint8_t byte = cursor_u8(c);
 

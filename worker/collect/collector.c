@@ -86,7 +86,19 @@ pseudo_frame(struct collector *collector, const char *function, const char *file
 }
 
 static struct profile_frame
-profile_frame_of(struct collector *collector, const struct frame *frame)
+anonymous_frame(struct collector *collector, struct process *process, uint64_t address)
+{
+	const struct mapping *mapping =
+		collector->keeps_jit_addresses ? process_mapping_at(process, address) : NULL;
+	uint32_t space;
+
+	if (!mapping || jit_spaces_put(&collector->jit_spaces, mapping->owner, address, &space) < 0)
+		return (struct profile_frame){.address = collector->known.anonymous};
+	return (struct profile_frame){.mapping = COLLECTOR_JIT_MAPPINGS + space, .address = address};
+}
+
+static struct profile_frame
+profile_frame_of(struct collector *collector, struct process *process, const struct frame *frame)
 {
 	const struct mapped_file *file;
 	char text[48];
@@ -98,7 +110,7 @@ profile_frame_of(struct collector *collector, const struct frame *frame)
 	case CODE_MODULE:
 		return (struct profile_frame){.mapping = frame->file, .address = frame->address};
 	case CODE_ANONYMOUS:
-		return (struct profile_frame){.address = collector->known.anonymous};
+		return anonymous_frame(collector, process, frame->address);
 	case CODE_UNREADABLE:
 		file = mapped_files_get(collector->files, frame->file >> COLLECTOR_SEGMENT_BITS);
 		return pseudo_frame(collector, base_name(file->path), file->path);
@@ -108,6 +120,23 @@ profile_frame_of(struct collector *collector, const struct frame *frame)
 }
 
 #define PAGE_MASK 4095ull
+
+static bool
+describe_jit_space(const struct collector *collector, uint32_t number, struct profile_mapping *ret)
+{
+	const struct jit_space *space = jit_spaces_get(&collector->jit_spaces, number);
+
+	if (!space)
+		return false;
+	*ret = (struct profile_mapping){
+		.memory_start = space->start & ~PAGE_MASK,
+		.memory_limit = (space->limit + PAGE_MASK) & ~PAGE_MASK,
+		.path = space->name,
+		.build_id = "",
+	};
+	return true;
+}
+
 static bool
 describe_mapping(void *context, uint32_t number, struct profile_mapping *ret)
 {
@@ -115,6 +144,8 @@ describe_mapping(void *context, uint32_t number, struct profile_mapping *ret)
 	const struct mapped_file *file = mapped_files_get(collector->files, number >> COLLECTOR_SEGMENT_BITS);
 	const struct elf_segment *segments;
 
+	if (number >= COLLECTOR_JIT_MAPPINGS)
+		return describe_jit_space(collector, number - COLLECTOR_JIT_MAPPINGS, ret);
 	if (!file || file->state != MAPPED_FILE_OPEN ||
 	    (number & COLLECTOR_SEGMENT_MASK) >= elf_image_segments(file->image, &segments))
 		return false;
@@ -206,7 +237,7 @@ add_stack(struct collector *collector, const struct sample_record *sample, struc
 	if (sample->in_kernel)
 		shown[shown_count++] = (struct profile_frame){.address = collector->known.kernel};
 	for (size_t i = 0; i < count; i++)
-		shown[shown_count++] = profile_frame_of(collector, &frames[i]);
+		shown[shown_count++] = profile_frame_of(collector, process, &frames[i]);
 	if (end_frame[end] && !(end == END_UNMAPPED && count > 0 && frames[count - 1].kind == CODE_UNMAPPED))
 		shown[shown_count++] = (struct profile_frame){.address = collector->known.end[end]};
 	shown[shown_count++] = find_executable_frame(collector, process_executable(process), sample->pid);
@@ -266,6 +297,7 @@ collector_add_samples(struct collector *collector, const struct sample_record *s
 
 		if (!sampled[i].process) {
 			collector->ledger.unstored++;
+			collector->ledger.cpu_time_ns += samples[i].period_ns;
 			continue;
 		}
 		walk.program = process_executable(sampled[i].process);
@@ -281,30 +313,58 @@ collector_add_samples(struct collector *collector, const struct sample_record *s
 	}
 }
 
-void
-collector_add_lost(struct collector *collector, uint32_t pid, uint32_t executable, const char *name,
-		   uint64_t period_ns)
+static void
+add_without_stack(struct collector *collector, const struct session_target *target, const char *name,
+		  uint64_t cpu_time_ns, uint64_t count)
 {
-	if (collector->ledger.lost == 0)
+	if (cpu_time_ns == 0)
 		return;
-	struct profile_frame frames[2] = {pseudo_frame(collector, "[lost]", ""),
-					  executable_frame(collector, executable, pid)};
+	struct profile_frame frames[2] = {pseudo_frame(collector, name, ""),
+					  executable_frame(collector, target->executable, target->pid)};
 	store(collector, &(struct profile_sample){
 				 .frames = frames,
 				 .frame_count = 2,
-				 .pid = pid,
-				 .tid = pid,
-				 .process_name = name,
-				 .thread_name = name,
-				 .cpu_time_ns = (int64_t)(collector->ledger.lost * period_ns),
-				 .count = (int64_t)collector->ledger.lost,
+				 .pid = target->pid,
+				 .tid = target->pid,
+				 .process_name = target->name,
+				 .thread_name = target->name,
+				 .cpu_time_ns = (int64_t)cpu_time_ns,
+				 .count = (int64_t)count,
 			 });
+}
+
+void
+collector_add_without_stacks(struct collector *collector, const struct session_target *target,
+			     uint64_t period_ns)
+{
+	const struct ledger *ledger = &collector->ledger;
+	const struct {
+		const char *name;
+		uint64_t cpu_time_ns;
+	} parts[] = {
+		{"[lost]", ledger->lost * period_ns},
+		{"[kernel]", ledger->in_kernel_ns},
+		{"[unsampled]", ledger->unsampled_ns},
+	};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		add_without_stack(collector, target, parts[i].name, parts[i].cpu_time_ns,
+				  (parts[i].cpu_time_ns + period_ns / 2) / period_ns);
 }
 
 int
 collector_write(struct collector *collector, const struct profile_header *header, int fd)
 {
 	return profile_write(collector->profile, header, describe_mapping, collector, fd);
+}
+
+void
+collector_clear(struct collector *collector)
+{
+	profile_clear(collector->profile);
+	file_endings_clear(&collector->endings);
+	jit_spaces_clear(&collector->jit_spaces);
+	collector->ledger = (struct ledger){0};
 }
 
 /* ---- life ---- */
@@ -316,6 +376,7 @@ collector_init(struct collector *ret, mapped_file_open *open_file, void *context
 	ret->processes = ret->files ? processes_new(ret->files) : NULL;
 	ret->unwinder = unwinder_new();
 	ret->profile = profile_new(profile_memory_bytes);
+	jit_spaces_init(&ret->jit_spaces);
 	if (ret->processes && ret->unwinder && ret->profile &&
 	    name_pseudo_frames(ret->profile, &ret->known) == 0)
 		return 0;
@@ -327,6 +388,7 @@ void
 collector_destroy(struct collector *collector)
 {
 	file_endings_clear(&collector->endings);
+	jit_spaces_clear(&collector->jit_spaces);
 	profile_free(collector->profile);
 	unwinder_free(collector->unwinder);
 	processes_free(collector->processes);

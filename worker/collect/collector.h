@@ -3,6 +3,7 @@
  * to a profile. It does not care whether the records come from the kernel's rings or out of a file. */
 
 #include "ipc/protocol.h"
+#include "worker/collect/jit_spaces.h"
 #include "worker/collect/sample_walk.h"
 #include "worker/process/file_endings.h"
 #include "worker/process/processes.h"
@@ -12,6 +13,9 @@
 /* A frame's `file` names the file and, in the lowest bits, its executable segment. */
 #define COLLECTOR_SEGMENT_BITS 4
 #define COLLECTOR_SEGMENT_MASK ((1u << COLLECTOR_SEGMENT_BITS) - 1)
+
+/* Mappings with numbers above those of files are jit_spaces. */
+#define COLLECTOR_JIT_MAPPINGS ((MAPPED_FILES_MAX + 1u) << COLLECTOR_SEGMENT_BITS)
 
 /* Pseudo-frames that many stacks have, by the profile's number. */
 struct known_pseudo_frames {
@@ -28,6 +32,8 @@ struct collector {
 	struct unwinder *unwinder;
 	struct profile *profile;
 	struct known_pseudo_frames known;
+	bool keeps_jit_addresses; /* for somebody who can name them; else such code is "[anonymous]" */
+	struct jit_spaces jit_spaces;
 	struct sample_walker walker;
 	struct ledger ledger;
 	struct file_endings endings; /* of the same stacks, by file */
@@ -51,9 +57,19 @@ struct sampled_process {
 };
 void collector_look_up(void *sampled_process, uint64_t pc, struct code_place *ret);
 
-/* One sample for everything that ledger.lost counts, under this process's name. */
-void collector_add_lost(struct collector *collector, uint32_t pid, uint32_t executable, const char *name,
-			uint64_t period_ns);
+/* Who has what no stack tells the owner of. */
+struct session_target {
+	uint32_t pid, executable; /* file number */
+	char name[16];
+};
+
+/* One sample for each kind of time that the ledger has without stacks: "[lost]", "[kernel]", "[unsampled]".
+ */
+void collector_add_without_stacks(struct collector *collector, const struct session_target *target,
+				  uint64_t period_ns);
 
 /* The profile as one pprof message. 0 or -errno. */
 int collector_write(struct collector *collector, const struct profile_header *header, int fd);
+
+/* The next period: processes and files stay. */
+void collector_clear(struct collector *collector);

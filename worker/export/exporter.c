@@ -7,6 +7,7 @@
 #include "ipc/fd.h"
 #include "worker/base/memory_file.h"
 #include "worker/base/seal.h"
+#include "worker/export/debuginfod.h"
 #include "worker/export/self_report.h"
 #include "worker/export/spool.h"
 #include "worker/export/transfers.h"
@@ -26,6 +27,7 @@ struct exporter {
 	struct exporter_settings settings;
 	struct queue *queue;
 	struct transfers *transfers;
+	struct debuginfod debuginfod;
 	struct spool *spool; /* NULL: none */
 	uint64_t identity[DESTINATIONS_MAX];
 	struct retry spool_retry;
@@ -233,8 +235,10 @@ add_self_report(struct exporter *exporter, const struct profile_message *head, s
 {
 	count_waiting(exporter);
 	say_working(exporter, &item->facts);
-	int reported = self_report_add(item->fd, head, &exporter->report,
-				       exporter->settings.delivery->statsd_socket);
+	/* without a client the sandbox has no sockets */
+	int reported =
+		self_report_add(item->fd, head, &exporter->report,
+				exporter->settings.client ? exporter->settings.delivery->statsd_socket : "");
 	say_working(exporter, NULL);
 	if (reported < 0)
 		return; /* it goes without */
@@ -578,9 +582,51 @@ take_finish(struct exporter *exporter, struct message *message)
 	return 0;
 }
 
+/* A debug file, or why there is none. */
+static void
+say_fetched(struct exporter *exporter, const char *build_id, int fd)
+{
+	struct fetched_message fetched = {.error = fd < 0 ? -fd : 0};
+
+	strncpy(fetched.build_id, build_id, sizeof(fetched.build_id) - 1);
+	int result = channel_send(exporter->settings.control, MESSAGE_FETCHED, &fetched, sizeof(fetched), &fd,
+				  fd >= 0);
+	if (result < 0 && exporter->failure == 0)
+		exporter->failure = result;
+}
+
+static int
+take_fetch(struct exporter *exporter, struct message *message)
+{
+	const struct fetch_message *fetch = message_expect(message, MESSAGE_FETCH, sizeof(*fetch), 0);
+
+	if (!fetch || !IS_TERMINATED(fetch->build_id))
+		return -EBADMSG;
+	int result = exporter->settings.client ? debuginfod_fetch(&exporter->debuginfod, fetch->build_id)
+					       : -ENOENT;
+	if (result < 0)
+		say_fetched(exporter, fetch->build_id, result);
+	return 0;
+}
+
+static void
+take_debug_file(struct exporter *exporter, const struct http_answer *answer)
+{
+	char build_id[sizeof(exporter->debuginfod.build_id)];
+	int result;
+
+	memcpy(build_id, exporter->debuginfod.build_id, sizeof(build_id));
+	if (!debuginfod_take(&exporter->debuginfod, answer, &result))
+		return;
+	OWNED_FD fd = result;
+	say_fetched(exporter, build_id, fd);
+}
+
 static int
 take_message(struct exporter *exporter, struct message *message)
 {
+	if (message->kind == MESSAGE_FETCH) /* nothing of a profile: not counted */
+		return take_fetch(exporter, message);
 	exporter->taken++;
 	switch (message->kind) {
 	case MESSAGE_PROFILE:
@@ -620,10 +666,16 @@ is_outdated(const struct exporter *exporter)
 static void
 take_answers(struct exporter *exporter)
 {
+	struct http_answer http;
 	struct delivery_answer answer;
 	unsigned destination;
 
-	while (transfers_take(exporter->transfers, &destination, &answer)) {
+	while (exporter->settings.client && http_client_take(exporter->settings.client, &http)) {
+		if (http.context == &exporter->debuginfod) {
+			take_debug_file(exporter, &http);
+			continue;
+		}
+		transfers_take(exporter->transfers, &http, &destination, &answer);
 		count_answer(exporter, &answer);
 		queue_answer(exporter->queue, destination, &answer, now_ms());
 	}
@@ -712,7 +764,9 @@ prepare(struct exporter *exporter)
 	for (unsigned i = 0; i < delivery->count; i++)
 		exporter->identity[i] = spool_destination(&delivery->destination[i]);
 	exporter->queue = queue_new(delivery->count, &port);
-	exporter->transfers = transfers_new(delivery, exporter->settings.client);
+	exporter->transfers =
+		transfers_new(delivery, exporter->settings.client, exporter->settings.client_problem);
+	debuginfod_init(&exporter->debuginfod, exporter->settings.client, exporter->settings.debuginfod);
 	if (!exporter->queue || !exporter->transfers)
 		return -ENOMEM;
 	return exporter->settings.spool < 0 ? 0 : spool_new(&spool, &exporter->spool);

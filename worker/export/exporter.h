@@ -12,7 +12,9 @@ struct exporter_settings {
 	const struct worker_config *config;
 	const struct delivery_config *delivery;
 	const struct exporter_start *start;
-	struct http_client *client; /* NULL: no destination is on the network */
+	struct http_client *client;    /* NULL: no destination is on the network */
+	const char *client_problem;    /* ... or this is why there is none */
+	const char *const *debuginfod; /* servers, NULL-terminated */
 	int control;
 	int spool; /* folder; -1: none */
 };

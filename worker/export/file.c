@@ -23,21 +23,41 @@ create_temporary(int folder, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-int
-export_file_write(int folder, const char *name, const uint8_t *bytes, size_t size)
+/* `name` NULL: `otherwise` at once. The temporary's name is made of `otherwise`, which is ours alone. */
+static int
+put(int folder, const char *name, const char *otherwise, const uint8_t *bytes, size_t size,
+    const char **ret_name)
 {
 	char temporary[300];
 
-	snprintf(temporary, sizeof(temporary), ".%s.tmp", name);
+	snprintf(temporary, sizeof(temporary), ".%s.tmp", otherwise);
 	OWNED_FD fd = create_temporary(folder, temporary);
 	if (fd < 0)
 		return fd;
+	*ret_name = otherwise;
 	int result = memory_file_write(fd, bytes, size);
-	if (result == 0 && renameat(folder, temporary, folder, name) < 0)
+	if (result == 0 && name && renameat2(folder, temporary, folder, name, RENAME_NOREPLACE) == 0)
+		*ret_name = name;
+	else if (result == 0 && renameat(folder, temporary, folder, otherwise) < 0)
 		result = -errno;
 	if (result < 0)
 		(void)unlinkat(folder, temporary, 0); /* the error that matters is the first */
 	return result;
+}
+
+int
+export_file_write(int folder, const char *name, const uint8_t *bytes, size_t size)
+{
+	const char *unused;
+
+	return put(folder, NULL, name, bytes, size, &unused);
+}
+
+int
+export_file_write_beside(int folder, const char *name, const char *otherwise, const uint8_t *bytes,
+			 size_t size, const char **ret_name)
+{
+	return put(folder, name, otherwise, bytes, size, ret_name);
 }
 
 int

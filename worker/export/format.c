@@ -77,18 +77,30 @@ format_folder(const struct format_input *input, struct format_output *ret)
 	return compress_gzip(input->pprof, input->pprof_size, &ret->body, &ret->body_size);
 }
 
-/* As ddprof: <prefix>YYYYmmddTHHMMSSZ.pprof.zst */
-int
-format_prefix(const struct format_input *input, struct format_output *ret)
+static char *
+prefix_name(const struct format_input *input, const char *suffix)
 {
 	struct utc time = utc_of(input->facts->end_ns / 1000000000);
 	struct buffer name = {0};
 
 	buffer_add_text(&name, input->destination->file_prefix);
-	buffer_format(&name, "%04d%02d%02dT%02d%02d%02dZ.pprof.zst", time.year, time.month, time.day,
-		      time.hour, time.minute, time.second);
-	ret->url = buffer_take_text(&name);
-	if (!ret->url)
+	buffer_format(&name, "%04d%02d%02dT%02d%02d%02dZ%s.pprof.zst", time.year, time.month, time.day,
+		      time.hour, time.minute, time.second, suffix);
+	return buffer_take_text(&name);
+}
+
+/* As ddprof: <prefix>YYYYmmddTHHMMSSZ.pprof.zst. A second is long enough for two profiles, and a prefix may
+ * be that of several services: who comes later has its PID and number in the name, too. */
+int
+format_prefix(const struct format_input *input, struct format_output *ret)
+{
+	char suffix[48];
+
+	snprintf(suffix, sizeof(suffix), "-%u-%llu", input->facts->target_pid,
+		 (unsigned long long)input->facts->sequence);
+	ret->url = prefix_name(input, "");
+	ret->otherwise = prefix_name(input, suffix);
+	if (!ret->url || !ret->otherwise)
 		return -ENOMEM;
 	return compress_zstd(input->pprof, input->pprof_size, &ret->body, &ret->body_size);
 }
@@ -133,6 +145,7 @@ format_output_destroy(struct format_output *output)
 		free(output->headers[i]);
 	}
 	free(output->url);
+	free(output->otherwise);
 	free(output->body);
 	*output = (struct format_output){0};
 }

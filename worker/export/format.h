@@ -35,7 +35,9 @@ struct format_input {
 struct format_output {
 	uint8_t *body;
 	size_t body_size;
-	char *url; /* the destination's, with what this profile adds to the query */
+	char *url;       /* the destination's, with what this profile adds to the query */
+	char *otherwise; /* of a file: its name if another one is called `url` already; NULL: it takes its
+			    place */
 	char *headers[FORMAT_HEADERS_MAX + 1]; /* NULL-terminated; the destination's own included */
 };
 

@@ -3,6 +3,7 @@
 
 #include "worker/export/http.h"
 
+#include "worker/base/memory_file.h"
 #include "worker/export/http_client.h"
 #include "worker/export/http_words.h"
 
@@ -22,6 +23,8 @@ struct transfer {
 	TAILQ_ENTRY(transfer) link;
 	CURL *easy;
 	struct curl_slist *headers, *addresses;
+	struct http_sink *sink;
+	bool has_overflown;         /* the sink's limit, or its disk */
 	const char *const *secrets; /* the request's headers */
 	struct http_route route;
 	bool has_unix_socket, is_complete;
@@ -81,6 +84,27 @@ keep_text(char *bytes, size_t size, size_t count, void *data)
 	return length;
 }
 
+/* What goes with another status than 200 is the server's explanation. */
+static size_t
+sink_text(char *bytes, size_t size, size_t count, void *data)
+{
+	struct transfer *transfer = data;
+	struct http_sink *sink = transfer->sink;
+	size_t length = size * count;
+	long status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	if (status != 200)
+		return keep_text(bytes, size, count, data);
+	if (length > sink->limit - sink->bytes ||
+	    memory_file_write(sink->fd, (const uint8_t *)bytes, length) < 0) {
+		transfer->has_overflown = true;
+		return 0; /* ends the transfer */
+	}
+	sink->bytes += length;
+	return length;
+}
+
 /* Takes the list over, or frees it. */
 static bool
 append(struct curl_slist **list, const char *text)
@@ -103,6 +127,19 @@ set_headers(struct transfer *transfer, const struct http_request *request)
 	       curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers) == CURLE_OK;
 }
 
+static CURLcode
+set_method(const struct transfer *transfer, const struct http_request *request)
+{
+	if (request->sink)
+		return curl_easy_setopt(transfer->easy, CURLOPT_HTTPGET, 1L);
+	CURLcode code =
+		curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS,
+					request->body_size ? request->body : "");
+	return code;
+}
+
 static bool
 set_request(struct transfer *transfer, const struct http_request *request)
 {
@@ -120,15 +157,11 @@ set_request(struct transfer *transfer, const struct http_request *request)
 		CURLoption option;
 		const void *value;
 	} pointers[] = {
-		{CURLOPT_PRIVATE, transfer},
-		{CURLOPT_URL, request->url},
-		{CURLOPT_UNIX_SOCKET_PATH, socket},
-		{CURLOPT_POSTFIELDS, request->body_size ? request->body : ""},
-		{CURLOPT_WRITEDATA, transfer},
+		{CURLOPT_PRIVATE, transfer},        {CURLOPT_URL, request->url},
+		{CURLOPT_UNIX_SOCKET_PATH, socket}, {CURLOPT_WRITEDATA, transfer},
 		{CURLOPT_HEADERDATA, transfer},
 	};
-	CURLcode code =
-		curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+	CURLcode code = set_method(transfer, request);
 
 	for (size_t i = 0; code == CURLE_OK && i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		code = curl_easy_setopt(transfer->easy, numbers[i].option, numbers[i].value);
@@ -137,7 +170,8 @@ set_request(struct transfer *transfer, const struct http_request *request)
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(transfer->easy, CURLOPT_HEADERFUNCTION, note_header);
 	if (code == CURLE_OK)
-		code = curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, keep_text);
+		code = curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION,
+					request->sink ? sink_text : keep_text);
 	return code == CURLE_OK && set_headers(transfer, request);
 }
 
@@ -199,6 +233,7 @@ http_client_start(struct http_client *client, const struct http_request *request
 		return -ENOMEM;
 	transfer->answer = (struct http_answer){.context = context, .retry_after_ms = -1};
 	transfer->secrets = request->headers;
+	transfer->sink = request->sink;
 	transfer->has_unix_socket = request->unix_socket && *request->unix_socket;
 	transfer->is_complete = true; /* so far libcurl knows nothing of it */
 	TAILQ_INSERT_TAIL(&client->transfers, transfer, link);
@@ -273,7 +308,11 @@ complete(struct http_client *client, CURL *easy, CURLcode code)
 
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
 	take_status(transfer);
-	if (transfer->answer.status) {
+	if (transfer->sink && transfer->answer.status == 200 && code != CURLE_OK)
+		transfer->answer.status = 0; /* half a file is none */
+	if (transfer->has_overflown) {
+		say(transfer, "the file is too large", "");
+	} else if (transfer->answer.status) {
 		kept = transfer->received < sizeof(transfer->text) ? transfer->received
 								   : sizeof(transfer->text);
 		http_words_from_text(transfer->text, kept, transfer->secrets, transfer->answer.words,

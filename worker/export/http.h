@@ -35,14 +35,22 @@ void http_client_free(struct http_client *client); /* NULL is fine; requests tha
 /* What the process's sandbox must leave open for the client: borrowed from it; `folders` is empty. */
 struct landlock_exceptions http_client_exceptions(const struct http_client *client);
 
-/* A POST. All borrowed until its answer was taken or the client is freed. */
+/* Where the text of a 200 is written to, from the descriptor's position on. */
+struct http_sink {
+	int fd;         /* borrowed */
+	uint64_t limit; /* bytes; a longer text ends the request with status 0 */
+	uint64_t bytes; /* written so far: begins with 0 */
+};
+
+/* A POST, or with `sink` a GET. All borrowed until its answer was taken or the client is freed. */
 struct http_request {
 	const char *url;
 	const char *unix_socket;    /* NULL or "": connect to the URL's host */
 	const char *const *headers; /* "Name: value", Content-Type among them; NULL-terminated */
 	const void *body;
 	size_t body_size;
-	unsigned timeout_ms; /* for everything but the name's look-up, to the answer's last byte */
+	struct http_sink *sink; /* NULL: this is a POST */
+	unsigned timeout_ms;    /* for everything but the name's look-up, to the answer's last byte */
 };
 
 #define HTTP_WORDS_MAX 256

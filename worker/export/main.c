@@ -7,6 +7,7 @@
 #include "worker/base/harden.h"
 #include "worker/base/memory_file.h"
 #include "worker/base/seal.h"
+#include "worker/export/debuginfod.h"
 #include "worker/export/exporter.h"
 
 #include <errno.h>
@@ -22,6 +23,9 @@ struct given {
 	struct exporter_start start;
 	const struct delivery_config *delivery;
 	struct http_client *client;
+	char client_problem[256]; /* one printable line */
+	char debuginfod_urls[DESTINATION_URL_MAX];
+	const char *debuginfod[DEBUGINFOD_SERVERS_MAX + 1];
 };
 
 /* ---- START ---- */
@@ -61,7 +65,7 @@ is_sane(const struct delivery_config *delivery, size_t size)
 	       IS_TERMINATED(delivery->entity_id) && IS_TERMINATED(delivery->external_env) &&
 	       IS_TERMINATED(delivery->resource_attributes) && IS_TERMINATED(delivery->proxy_http) &&
 	       IS_TERMINATED(delivery->proxy_https) && IS_TERMINATED(delivery->no_proxy) &&
-	       IS_TERMINATED(delivery->statsd_socket);
+	       IS_TERMINATED(delivery->statsd_socket) && IS_TERMINATED(delivery->debuginfod_urls);
 }
 
 /* Nobody looked into it yet: it holds keys. */
@@ -104,10 +108,10 @@ static int
 make_client(struct given *given)
 {
 	const struct delivery_config *delivery = given->delivery;
-	const char *urls[DESTINATIONS_MAX + 1] = {NULL}, *sockets[DESTINATIONS_MAX + 2] = {NULL};
+	const char *urls[DESTINATIONS_MAX + DEBUGINFOD_SERVERS_MAX + 1] = {NULL},
+								     *sockets[DESTINATIONS_MAX + 2] = {NULL};
 	const char *pem = (const char *)(delivery + 1);
 	size_t url_count = 0, socket_count = 0;
-	char problem[256];
 
 	for (uint32_t i = 0; i < delivery->count; i++) {
 		const struct delivery_destination *destination = &delivery->destination[i];
@@ -117,6 +121,10 @@ make_client(struct given *given)
 		else if (destination->url[0])
 			urls[url_count++] = destination->url;
 	}
+	memcpy(given->debuginfod_urls, delivery->debuginfod_urls, sizeof(given->debuginfod_urls));
+	debuginfod_servers(given->debuginfod_urls, given->debuginfod);
+	for (size_t i = 0; given->debuginfod[i]; i++)
+		urls[url_count++] = given->debuginfod[i];
 	if (delivery->statsd_socket[0])
 		sockets[socket_count++] = delivery->statsd_socket;
 	if (url_count + socket_count == 0)
@@ -134,7 +142,10 @@ make_client(struct given *given)
 		.urls = urls,
 		.unix_sockets = sockets,
 	};
-	return http_client_new(&settings, &given->client, problem, sizeof(problem));
+	int result = http_client_new(&settings, &given->client, given->client_problem,
+				     sizeof(given->client_problem));
+	/* a bad certificate is no reason to write no files */
+	return result == -EINVAL ? 0 : result;
 }
 
 /* ---- sandbox ---- */
@@ -182,6 +193,8 @@ serve(void)
 		.delivery = given.delivery,
 		.start = &given.start,
 		.client = given.client,
+		.client_problem = given.client_problem,
+		.debuginfod = given.debuginfod,
 		.control = FD_CONTROL,
 		.spool = has_spool ? FD_SPOOL : -1,
 	};

@@ -14,22 +14,25 @@
 struct transfer {
 	uint64_t item; /* id of the item that `output` is of; 0: none */
 	struct format_output output;
+	const char *file_name; /* that it was written to; in `output` */
 };
 
 struct transfers {
 	const struct delivery_config *config;
 	struct http_client *client;
+	const char *problem; /* that there is no client */
 	struct transfer transfer[DESTINATIONS_MAX];
 };
 
 struct transfers *
-transfers_new(const struct delivery_config *config, struct http_client *client)
+transfers_new(const struct delivery_config *config, struct http_client *client, const char *problem)
 {
 	struct transfers *transfers = calloc(1, sizeof(*transfers));
 
 	if (transfers) {
 		transfers->config = config;
 		transfers->client = client;
+		transfers->problem = problem;
 	}
 	return transfers;
 }
@@ -114,11 +117,17 @@ judge_file_error(int error, bool is_hurried)
 }
 
 static void
-write_file(const struct transfer *transfer, int folder, bool is_hurried, struct delivery_answer *ret)
+write_file(struct transfer *transfer, int folder, bool is_hurried, struct delivery_answer *ret)
 {
-	int result = export_file_write(folder, transfer->output.url, transfer->output.body,
-				       transfer->output.body_size);
+	const struct format_output *output = &transfer->output;
+	int result;
 
+	transfer->file_name = output->url;
+	if (output->otherwise)
+		result = export_file_write_beside(folder, output->url, output->otherwise, output->body,
+						  output->body_size, &transfer->file_name);
+	else
+		result = export_file_write(folder, output->url, output->body, output->body_size);
 	if (result < 0) {
 		say_error(ret, judge_file_error(-result, is_hurried), -result);
 		return;
@@ -142,8 +151,13 @@ post(struct transfers *transfers, unsigned destination, struct delivery_answer *
 		.body_size = transfer->output.body_size,
 		.timeout_ms = to->timeout_ms,
 	};
-	int result = transfers->client ? http_client_start(transfers->client, &request, transfer) : -ENOTSUP;
 
+	if (!transfers->client) {
+		*ret = (struct delivery_answer){.verdict = ANSWER_REFUSES, .retry_after_ms = -1};
+		snprintf(ret->words, sizeof(ret->words), "%s", transfers->problem);
+		return false;
+	}
+	int result = http_client_start(transfers->client, &request, transfer);
 	if (result < 0)
 		say_error(ret, ANSWER_TEMPORARY, -result);
 	return result == 0;
@@ -195,23 +209,19 @@ transfers_start(struct transfers *transfers, unsigned destination, bool is_hurri
 	}
 }
 
-bool
-transfers_take(struct transfers *transfers, unsigned *ret_destination, struct delivery_answer *ret)
+void
+transfers_take(struct transfers *transfers, const struct http_answer *answer, unsigned *ret_destination,
+	       struct delivery_answer *ret)
 {
-	struct http_answer answer;
-
-	if (!transfers->client || !http_client_take(transfers->client, &answer))
-		return false;
-	*ret_destination = (unsigned)((const struct transfer *)answer.context - transfers->transfer);
-	judge_http(&answer, ret);
-	return true;
+	*ret_destination = (unsigned)((const struct transfer *)answer->context - transfers->transfer);
+	judge_http(answer, ret);
 }
 
 const char *
 transfers_file_name(const struct transfers *transfers, unsigned destination)
 {
 	uint32_t kind = transfers->config->destination[destination].kind;
-	const char *name = transfers->transfer[destination].output.url;
+	const char *name = transfers->transfer[destination].file_name;
 
 	return (kind == DESTINATION_FOLDER || kind == DESTINATION_PREFIX) && name ? name : "";
 }

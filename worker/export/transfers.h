@@ -7,8 +7,10 @@
 
 struct transfers;
 
-/* All borrowed. `client` may be NULL when no destination is on the network. */
-struct transfers *transfers_new(const struct delivery_config *config, struct http_client *client);
+/* All borrowed. `client` may be NULL when no destination is on the network, or when it could not be had:
+ * `problem` then says why, and is what those destinations answer. */
+struct transfers *transfers_new(const struct delivery_config *config, struct http_client *client,
+				const char *problem);
 void transfers_free(struct transfers *transfers); /* after the client */
 
 /* Makes of a profile what the destination wants; what it was the last time, if it is the same one. False:
@@ -21,8 +23,9 @@ bool transfers_prepare(struct transfers *transfers, unsigned destination, const 
 bool transfers_start(struct transfers *transfers, unsigned destination, bool is_hurried,
 		     struct delivery_answer *ret);
 
-/* An answer of the network. */
-bool transfers_take(struct transfers *transfers, unsigned *ret_destination, struct delivery_answer *ret);
+/* An answer of the network to one of ours. */
+void transfers_take(struct transfers *transfers, const struct http_answer *answer, unsigned *ret_destination,
+		    struct delivery_answer *ret);
 
 /* The name of the file that was just written for a destination; "" if it is none. */
 const char *transfers_file_name(const struct transfers *transfers, unsigned destination);

@@ -101,7 +101,7 @@ record_decode_sample(const struct ring_record *record, struct sample_record *ret
 	ret->tid = prefix.tid;
 	ret->time_ns = prefix.time;
 	ret->period_ns = prefix.period;
-	ret->in_kernel = false;
+	ret->in_kernel = (prefix.header.misc & PERF_RECORD_MISC_CPUMODE_MASK) == PERF_RECORD_MISC_KERNEL;
 	if (decode_chain(record, offset, prefix.chain_words, ret) < 0)
 		return -EBADMSG;
 	offset += prefix.chain_words * sizeof(uint64_t);

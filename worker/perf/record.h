@@ -18,10 +18,10 @@ struct sample_record {
 	bool has_registers; /* false: a kernel thread's moment, or a 32-bit process */
 	struct user_registers registers;
 	struct stack_view stack;
-	uint32_t stack_requested; /* bytes; of the stack fewer may have been copied */
-	const uint64_t *chain;    /* the kernel's own walk in user space, leaf first */
-	size_t chain_count;       /* 0: it was not asked for one, or there is none */
-	bool in_kernel; /* interrupted there, and makes one frame: only in recordings made by others */
+	uint32_t stack_requested;              /* bytes; of the stack fewer may have been copied */
+	const uint64_t *chain;                 /* the kernel's own walk in user space, leaf first */
+	size_t chain_count;                    /* 0: it was not asked for one, or there is none */
+	bool in_kernel;                        /* interrupted there, and makes one frame */
 	uint64_t chain_copy[SAMPLE_CHAIN_MAX]; /* what `chain` points to in samples from a ring */
 };
 int record_decode_sample(const struct ring_record *record, struct sample_record *ret);
@@ -38,6 +38,7 @@ struct mmap_record {
 	uint8_t build_id[MAX_BUILD_ID];
 	uint32_t build_id_size; /* 0: device and inode are set instead */
 	bool is_executable;
+	uint64_t time_ns; /* CLOCK_MONOTONIC; 0: unknown; for the reader of the ring to set */
 	const char *path; /* terminated, inside `struct sideband_record` */
 };
 struct comm_record {

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <time.h>
 #include <uthash.h>
 
 struct file_key {
@@ -125,6 +126,7 @@ fill_entry(struct entry *entry, const struct mmap_record *record, size_t path_le
 		.device_major = record->device_major,
 		.device_minor = record->device_minor,
 		.inode = record->inode,
+		.mapped_ns = record->time_ns,
 		.fd = -1,
 	};
 	memcpy(entry->file.build_id, record->build_id, record->build_id_size);
@@ -157,7 +159,27 @@ mapped_files_get(struct mapped_files *files, uint32_t number)
 	return number >= 1 && number <= files->count ? &files->by_number[number - 1]->file : NULL;
 }
 
-/* The vdso is in no file; ours is the same image as the target's (one per kernel and ABI). */
+uint32_t
+mapped_files_count(const struct mapped_files *files)
+{
+	return files->count;
+}
+
+/* What the file itself says, when the kernel did not. */
+static void
+take_own_build_id(struct mapped_file *file)
+{
+	uint8_t id[ELF_BUILD_ID_MAX];
+	size_t size = elf_image_build_id(file->image, id);
+
+	if (size > MAX_BUILD_ID)
+		return;
+	memcpy(file->build_id, id, size);
+	file->build_id_size = (uint32_t)size;
+}
+
+/* The vdso is in no file; ours is the same image as the target's (one per kernel and ABI). Its build id tells
+ * another machine's symbolizer that it has another. */
 static int
 open_vdso(struct mapped_file *file)
 {
@@ -167,8 +189,29 @@ open_vdso(struct mapped_file *file)
 	if (!bytes)
 		return -1;
 	memcpy(&header, bytes, sizeof(header));
-	return elf_image_open_memory(bytes, header.e_shoff + (size_t)header.e_shentsize * header.e_shnum,
-				     &file->image);
+	int result = elf_image_open_memory(
+		bytes, header.e_shoff + (size_t)header.e_shentsize * header.e_shnum, &file->image);
+	if (result == 0)
+		take_own_build_id(file);
+	return result;
+}
+
+static int64_t
+clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Written over in place before we came, or before a predecessor of ours died. */
+static bool
+was_modified_since_mapped(const struct mapped_file *file)
+{
+	int64_t since_boot_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+
+	return file->mapped_ns > 0 && file->identity.modified_ns - since_boot_ns > (int64_t)file->mapped_ns;
 }
 
 /* The supervisor cannot read ELF, so the build id is checked here; without one from the kernel the
@@ -177,15 +220,14 @@ static bool
 is_the_mapped_file(struct mapped_file *file)
 {
 	uint8_t id[ELF_BUILD_ID_MAX];
-	size_t size = elf_image_build_id(file->image, id);
+	size_t size;
 
-	if (file->is_build_id_from_kernel)
+	if (file->is_build_id_from_kernel) {
+		size = elf_image_build_id(file->image, id);
 		return size >= file->build_id_size && memcmp(id, file->build_id, file->build_id_size) == 0;
-	if (size <= MAX_BUILD_ID) {
-		memcpy(file->build_id, id, size);
-		file->build_id_size = (uint32_t)size;
 	}
-	return true;
+	take_own_build_id(file);
+	return file_identity_of(file->fd, &file->identity) == 0 && !was_modified_since_mapped(file);
 }
 
 /* One place after another until there is the file that was mapped. */

@@ -3,6 +3,7 @@
  * and inode, with the path). Opened on the first sampled address in it, through the supervisor, and shared
  * by all processes that map it. */
 
+#include "worker/base/file_identity.h"
 #include "worker/elf/image.h"
 #include "worker/perf/record.h"
 
@@ -25,9 +26,11 @@ struct mapped_file {
 	char build_id_hex[2 * MAX_BUILD_ID + 1]; /* lower case; "" when there is none */
 	uint32_t device_major, device_minor;
 	uint64_t inode;
-	int fd;                       /* MAPPED_FILE_OPEN, except for the vdso */
-	struct elf_image *image;      /* MAPPED_FILE_OPEN only */
-	struct unwind_module *module; /* MAPPED_FILE_OPEN only */
+	uint64_t mapped_ns;            /* CLOCK_MONOTONIC, the first time; 0: unknown */
+	struct file_identity identity; /* MAPPED_FILE_OPEN and without a build id from the kernel */
+	int fd;                        /* MAPPED_FILE_OPEN, except for the vdso */
+	struct elf_image *image;       /* MAPPED_FILE_OPEN only */
+	struct unwind_module *module;  /* MAPPED_FILE_OPEN only */
 };
 
 /* Asks for the file behind a mapping: a descriptor (passed to the caller) and where it was found, or -errno.
@@ -43,6 +46,8 @@ uint32_t mapped_files_add(struct mapped_files *files, const struct mmap_record *
 
 /* Borrowed until mapped_files_free(); NULL for 0 and numbers never given. */
 struct mapped_file *mapped_files_get(struct mapped_files *files, uint32_t number);
+
+uint32_t mapped_files_count(const struct mapped_files *files); /* numbers given: 1 to this */
 
 /* Opens the file if nobody tried yet; `pid` is a process that maps it. The state says how it went. */
 void mapped_files_open(struct mapped_files *files, struct mapped_file *file, uint32_t pid);

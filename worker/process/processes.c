@@ -224,7 +224,8 @@ apply_mmap(struct processes *processes, const struct mmap_record *record)
 	return insert(process, (struct mapping){.start = record->start,
 						.end = record->start + record->length,
 						.offset = record->offset,
-						.file = file});
+						.file = file,
+						.owner = record->pid});
 }
 
 static int

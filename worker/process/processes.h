@@ -10,6 +10,7 @@ struct journal;
 struct mapping {
 	uint64_t start, end, offset; /* of the target's memory; offset into the file */
 	uint32_t file;               /* number in mapped_files */
+	uint32_t owner; /* PID of the process that mapped it: this one, or one it descends from by fork */
 	bool is_located;
 	uint64_t address; /* ELF virtual address of `start`, once is_located */
 };

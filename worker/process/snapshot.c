@@ -94,7 +94,9 @@ write_mapping(struct journal *journal, uint32_t pid, const struct mapping *mappi
 	return journal_append(journal, bytes, size);
 }
 
-/* The executable's mapping comes first: that is how processes_apply() recognises it. */
+/* Who owns a mapping is not written: after a compaction and a death, code that a parent made before its fork
+ * is looked for in the child's own map.
+ * The executable's mapping comes first: that is how processes_apply() recognises it. */
 static int
 write_mappings(const struct processes *processes, const struct process *process, struct journal *journal)
 {

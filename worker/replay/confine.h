@@ -1,7 +1,8 @@
 #pragma once
-/* What ddprof-replay gives up before it looks at the recording: it may read files and write into one folder.
- */
+/* What ddprof-replay and ddprof-symbolizer give up before they look at what they were given: they may read
+ * files and write into one folder, or none. */
 
-/* `folder` is where the profile will be written. 0 or -errno. Landlock adds its part where the kernel has it.
+/* `folder` is where the profile will be written; -1: nowhere. 0 or -errno. Landlock adds its part where the
+ * kernel has it.
  */
 int replay_confine(int folder);

@@ -1,6 +1,7 @@
 #pragma once
-/* Finds the files a recording names: below a folder, by default "/". What comes out is a regular file opened
- * for reading; whether it is the recorded one is for the caller to see by its build id. */
+/* Finds the files a recording, or a profile, names: below a folder, by default "/". What comes out is a
+ * regular file opened for reading; whether it is the recorded one is for the caller to see by its build id.
+ */
 
 #include "ipc/protocol.h"
 

@@ -65,7 +65,7 @@ write_unnamed(struct collector *collector, const struct recording *recording, in
 		return -errno;
 	recording_times(recording, &first_ns, &last_ns);
 	file_endings_worst(&collector->endings, collector->files, modules, ENDING_MODULES);
-	profile_comments_format(&collector->ledger, "", modules, &comments);
+	profile_comments_format(&collector->ledger, "", modules, collector->files, &comments);
 	struct profile_header header = {
 		.duration_ns = (int64_t)(last_ns - first_ns),
 		.time_ns = end_ns - (int64_t)(last_ns - first_ns),
@@ -80,7 +80,9 @@ static int
 symbolise(int unnamed, struct replay_files *files)
 {
 	const struct symbolize_options options = {.inlined_functions = true};
-	const struct file_finder finder = {replay_files_open_module, replay_files_open_debug, files};
+	const struct file_finder finder = {.open_module = replay_files_open_module,
+					   .open_debug = replay_files_open_debug,
+					   .context = files};
 	uint8_t *in = NULL, *out = NULL;
 	size_t in_size, out_size;
 	int result = memory_file_read(unnamed, &in, &in_size);

@@ -113,14 +113,16 @@ static const struct {
 	uint8_t magic[4];
 	size_t size;
 	int (*inflate)(const struct buffer *in, struct buffer *out);
+	enum load_format format;
 } formats[] = {
-	{{0x1f, 0x8b}, 2, inflate_gzip},
-	{{0x28, 0xb5, 0x2f, 0xfd}, 4, inflate_zstd},
+	{{0x1f, 0x8b}, 2, inflate_gzip, LOAD_GZIP},
+	{{0x28, 0xb5, 0x2f, 0xfd}, 4, inflate_zstd, LOAD_ZSTD},
 };
 
 static int
-decompress(struct buffer *buffer)
+decompress(struct buffer *buffer, enum load_format *ret_format)
 {
+	*ret_format = LOAD_PLAIN;
 	for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++) {
 		struct buffer out = {.limit = buffer->limit};
 		int error;
@@ -128,6 +130,7 @@ decompress(struct buffer *buffer)
 		if (buffer->used < formats[i].size ||
 		    memcmp(buffer->bytes, formats[i].magic, formats[i].size) != 0)
 			continue;
+		*ret_format = formats[i].format;
 		error = formats[i].inflate(buffer, &out);
 		free(buffer->bytes);
 		*buffer = out;
@@ -160,16 +163,16 @@ reason_of(int error, bool was_read)
 }
 
 int
-load_file(const char *path, size_t size_max, uint8_t **ret_bytes, size_t *ret_size, const char **ret_reason)
+load_descriptor(int fd, size_t size_max, uint8_t **ret_bytes, size_t *ret_size, enum load_format *ret_format,
+		const char **ret_reason)
 {
-	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
 	struct buffer buffer = {.limit = size_max};
 	bool was_read = false;
-	int error = fd < 0 ? -errno : read_all(fd, &buffer);
+	int error = read_all(fd, &buffer);
 
 	if (!error) {
 		was_read = true;
-		error = decompress(&buffer);
+		error = decompress(&buffer, ret_format);
 	}
 	if (error) {
 		free(buffer.bytes);
@@ -179,4 +182,16 @@ load_file(const char *path, size_t size_max, uint8_t **ret_bytes, size_t *ret_si
 	*ret_bytes = buffer.bytes;
 	*ret_size = buffer.used;
 	return 0;
+}
+
+int
+load_file(const char *path, size_t size_max, uint8_t **ret_bytes, size_t *ret_size, const char **ret_reason)
+{
+	OWNED_FD fd = open(path, O_RDONLY | O_CLOEXEC);
+	enum load_format unused;
+
+	if (fd >= 0)
+		return load_descriptor(fd, size_max, ret_bytes, ret_size, &unused, ret_reason);
+	*ret_reason = reason_of(-errno, /* was_read= */ false);
+	return -errno;
 }

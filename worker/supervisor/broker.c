@@ -5,6 +5,7 @@
 
 #include "ipc/fd.h"
 #include "worker/base/debug_paths.h"
+#include "worker/supervisor/jit_files.h"
 #include "worker/supervisor/open_below.h"
 #include "worker/supervisor/views.h"
 
@@ -30,13 +31,14 @@ struct known_file {
 struct broker {
 	int proc;
 	struct views *views;
+	struct jit_files *jit_files;
 	uint64_t uses;
 	size_t count, max_files;
 	struct known_file file[BROKER_MAX_FILES];
 };
 
 struct broker *
-broker_new(int proc, size_t max_files)
+broker_new(int proc, size_t max_files, size_t max_jit_processes)
 {
 	struct broker *broker = calloc(1, sizeof(*broker));
 
@@ -45,11 +47,18 @@ broker_new(int proc, size_t max_files)
 	broker->proc = proc;
 	broker->max_files = max_files < BROKER_MAX_FILES ? max_files : BROKER_MAX_FILES;
 	broker->views = views_new(proc);
-	if (!broker->views) {
-		free(broker);
+	broker->jit_files = broker->views ? jit_files_new(proc, broker->views, max_jit_processes) : NULL;
+	if (!broker->jit_files) {
+		broker_free(broker);
 		return NULL;
 	}
 	return broker;
+}
+
+struct jit_files *
+broker_jit_files(struct broker *broker)
+{
+	return broker->jit_files;
 }
 
 static void
@@ -67,6 +76,7 @@ broker_free(struct broker *broker)
 		return;
 	for (size_t i = 0; i < broker->count; i++)
 		forget(&broker->file[i]);
+	jit_files_free(broker->jit_files);
 	views_free(broker->views);
 	free(broker);
 }
@@ -265,7 +275,26 @@ broker_open_known(struct broker *broker, const struct open_known *request)
 	return file ? use(broker, file) : -ENOENT;
 }
 
+bool
+broker_has_mapped(const struct broker *broker, const struct open_known *request)
+{
+	if (!is_terminated(request) || !request->build_id[0])
+		return false;
+	for (size_t i = 0; i < broker->count; i++)
+		if (strcmp(broker->file[i].path, request->path) == 0 &&
+		    strcmp(broker->file[i].build_id, request->build_id) == 0)
+			return true;
+	return false;
+}
+
 /* ---- separate debug files ---- */
+
+/* A path in a container means nothing outside of it. */
+static bool
+is_place_elsewhere(const struct open_debug *request, const struct view *view, bool is_own)
+{
+	return is_own ? request->way == DEBUG_BY_UNIT && view : !view;
+}
 
 /* As the process that mapped the module saw it, in a view that was kept, or (NULL) as we do. */
 static int
@@ -297,7 +326,7 @@ broker_open_debug(struct broker *broker, const struct open_debug *request, uint3
 		bool is_own = i >= DEBUG_PLACES;
 
 		if (debug_path_format(request, module->path, i % DEBUG_PLACES, sizeof(path), path) < 0 ||
-		    (!is_own && !view))
+		    is_place_elsewhere(request, view, is_own))
 			continue;
 		int fd = accept_elf(open_in_view(is_own ? NULL : view, path));
 		if (fd >= 0) {

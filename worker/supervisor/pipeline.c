@@ -88,6 +88,8 @@ add_ledger(struct ledger *sum, const struct ledger *part)
 		sum->level[i] += part->level[i];
 	sum->cpu_time_ns += part->cpu_time_ns;
 	sum->kernel_count_ns += part->kernel_count_ns;
+	sum->in_kernel_ns += part->in_kernel_ns;
+	sum->unsampled_ns += part->unsampled_ns;
 	sum->records += part->records;
 	sum->unwind_ns += part->unwind_ns;
 	sum->frames += part->frames;

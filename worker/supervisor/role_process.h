@@ -13,7 +13,7 @@ struct role_process {
 	int control; /* -1: not running */
 	int broker;  /* -1: this role opens nothing, or not running */
 	bool is_ready;
-	bool is_given_up;                  /* died too often: work goes on without it */
+	bool is_given_up;                  /* not wanted, or died too often: work goes on without it */
 	unsigned deaths;                   /* the exporter's: since it last was well for a minute */
 	int64_t started_ms, next_start_ms; /* CLOCK_MONOTONIC; when to try again */
 	int64_t deadline_ms;               /* by when it must answer what it was asked; 0: nothing asked */

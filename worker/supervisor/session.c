@@ -6,6 +6,8 @@
 #include "ipc/fd.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/container_id.h"
+#include "worker/supervisor/fetched_files.h"
+#include "worker/supervisor/jit_files.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -67,6 +69,7 @@ receive_setup(struct session *session)
 		message_discard(&message);
 		return -EBADMSG;
 	}
+	session->kernel_frames = request->kernel_frames;
 	for (unsigned i = 0, next = 0; i < LAUNCH_FD_COUNT; i++)
 		if (request->present & 1u << i)
 			*slots[i] = message_take_fd(&message, next++);
@@ -160,9 +163,16 @@ prepare(struct session *session)
 	session->journal = memfd_create("ddprof-sideband", MFD_CLOEXEC);
 	if (session->journal < 0)
 		return -errno;
-	session->broker = broker_new(proc, spare_files);
+	/* whoever has few descriptors spends most of them on ELF files */
+	size_t jit_processes = spare_files / 4 / JIT_FILES;
+	if (jit_processes > JIT_FILES_PROCESSES_MAX)
+		jit_processes = JIT_FILES_PROCESSES_MAX;
+	session->broker = broker_new(proc, spare_files - jit_processes * JIT_FILES, jit_processes);
 	self_measure_init(&session->measure, proc, ring_bytes(&session->ring_set));
 	session->pipeline = pipeline_new(&session->measure);
+	if (session->config.debuginfod)
+		session->fetch.files = fetched_files_new(); /* NULL: then nothing is fetched */
+	fetch_next_profile(&session->fetch);
 	if (!session->broker || !session->pipeline)
 		return -ENOMEM;
 	read_container_id(session);
@@ -218,5 +228,6 @@ session_close(struct session *session)
 		perf_ring_unmap(&session->rings[i]);
 	ring_set_close(&session->ring_set);
 	broker_free(session->broker);
+	fetched_files_free(session->fetch.files);
 	pipeline_free(session->pipeline);
 }

@@ -6,6 +6,7 @@
 #include "worker/perf/ring.h"
 #include "worker/supervisor/broker.h"
 #include "worker/supervisor/deliveries.h"
+#include "worker/supervisor/fetch.h"
 #include "worker/supervisor/pipeline.h"
 #include "worker/supervisor/role_process.h"
 #include "worker/supervisor/self_measure.h"
@@ -31,6 +32,8 @@ struct session {
 	uint32_t watched_ring;             /* the first ring whose events have not hung up */
 	struct role_process unwinder, symbolizer, exporter;
 	struct broker *broker;
+	struct fetch fetch;
+	int64_t fetch_check_ms;
 	struct pipeline *pipeline;
 	struct self_measure measure; /* of us and the roles */
 	struct deliveries deliveries;
@@ -46,6 +49,7 @@ struct session {
 	uint64_t next_sequence;
 	uint64_t kernel_count_ns, kernel_lost; /* accounted for by finished profiles */
 	uint32_t level;                        /* of sampling; LEVEL_COUNT: as the events were opened */
+	uint32_t kernel_frames;                /* samples are taken in the kernel too */
 	uint32_t restarts;                     /* of the unwinder, since the last finished profile */
 	bool unwinder_stopped;
 	bool parent_waits_for_export; /* the waiting parent's target ended, others of its tree still run */

@@ -1,5 +1,6 @@
 /* The parent of all roles: starts and restarts them, answers their file requests, moves finished profiles
- * along, and ends when the target's events do. It parses nothing but fixed-size messages. */
+ * along, and ends when the target's events do. It parses nothing but fixed-size messages and the kernel's
+ * lines on a process. */
 
 #include "worker/roles.h"
 
@@ -10,6 +11,7 @@
 #include "worker/base/harden.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/installation.h"
+#include "worker/supervisor/jit_files.h"
 #include "worker/supervisor/session.h"
 
 #include <errno.h>
@@ -30,6 +32,7 @@
  * target's own start for a CPU. */
 #define LATE_START_MS 1000
 #define EXPORT_RETRY_MS 100
+#define LOOK_AGAIN_MS 10
 /* What a target leaves running is often about to end too: one last profile is better than two. */
 #define STRAGGLERS_MS 200
 
@@ -96,8 +99,10 @@ send_start(struct session *session)
 		.target_pid = session->config.target_pid,
 		.discard = session->unwinder.deaths > 1, /* once may be chance; twice, a sample kills it */
 		.restarts = session->restarts,
+		.has_symbolizer = !session->config.disable_symbolization,
 		.unwind = session->config.unwind,
 		.level = session->level,
+		.kernel_frames = session->kernel_frames,
 		.start_ns = session->period_start_ns,
 		.sequence = session->next_sequence,
 		.kernel_count_ns = session->kernel_count_ns,
@@ -259,8 +264,10 @@ role_died(struct session *session, struct role_process *role, int status)
 
 	describe_end(status, how, sizeof(how));
 	pipeline_role_died(session->pipeline, role->role);
-	if (role->role == ROLE_EXPORTER)
+	if (role->role == ROLE_EXPORTER) {
 		session->deliveries.status.taken = 0;
+		fetch_exporter_died(&session->fetch, &session->symbolizer);
+	}
 	if (role->role == ROLE_EXPORTER && role->is_ready && status == 0) {
 		role_process_left(role, now_ms());
 		return;
@@ -422,6 +429,7 @@ take_symbolised(struct session *session, struct role_process *role, struct messa
 	if (!message_expect(message, MESSAGE_PROFILE, 0, 1))
 		return false;
 	OWNED_FD profile = message_take_fd(message, 0);
+	fetch_next_profile(&session->fetch);
 	return memfd_check_sealed(profile) == 0 &&
 	       pipeline_symbolised(session->pipeline, role, take_fd(&profile)) == 0;
 }
@@ -505,6 +513,13 @@ take_status(struct session *session, struct role_process *role, struct message *
 	return true;
 }
 
+static bool
+take_fetched(struct session *session, struct role_process *role, struct message *message)
+{
+	(void)role;
+	return fetch_take(&session->fetch, message, &session->symbolizer, now_ms());
+}
+
 /* All that a role may say. Anything else, or not in its layout, and the role is ended. */
 static const struct {
 	enum role role;
@@ -524,6 +539,7 @@ static const struct {
 	{ROLE_EXPORTER, MESSAGE_SPOOL, take_spool},
 	{ROLE_EXPORTER, MESSAGE_WORKING, take_working},
 	{ROLE_EXPORTER, MESSAGE_STATUS, take_status},
+	{ROLE_EXPORTER, MESSAGE_FETCHED, take_fetched},
 };
 
 /* Whether there was a message. */
@@ -578,6 +594,8 @@ reap_roles(struct session *session)
 	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
 		struct role_process *role = role_of_pid(session, pid);
 
+		if (role)
+			self_measure_ended(&session->measure, self_role_of(role), &usage);
 		if (!role || session->phase == PHASE_OVER)
 			continue;
 		self_measure_ended(&session->measure, self_role_of(role), &usage);
@@ -587,16 +605,53 @@ reap_roles(struct session *session)
 	}
 }
 
+/* True when that was the question; *ret_held is the answer. */
+static bool
+hold_for_unwinder(struct session *session, const struct message *message, struct held *ret_held)
+{
+	struct jit_files *files = broker_jit_files(session->broker);
+	const struct hold_jit_map *map = (const void *)message->body;
+
+	if (message->kind == MESSAGE_HOLD_JIT_MAP && message->size == sizeof(*map))
+		ret_held->error = jit_files_hold_map(files, map->pid);
+	else if (message->kind == MESSAGE_HOLD_JIT_DUMP && message->size == sizeof(struct open_mapping))
+		ret_held->error = jit_files_hold_dump(files, (const void *)message->body);
+	else
+		return false;
+	return true;
+}
+
+/* A debug file that is nowhere here. Only build ids that the kernel told us of what was mapped leave this
+ * host: those that the symbolizer found in a file could be anything. As broker_open_debug(), or -EINPROGRESS:
+ * it is answered later. */
+static int
+fetch_instead(struct session *session, const struct open_debug *request, uint32_t *ret_candidate)
+{
+	if (request->way != DEBUG_BY_BUILD_ID || request->first_candidate != DEBUG_CANDIDATE_FETCHED ||
+	    strcmp(request->name, request->module.build_id) != 0 ||
+	    !broker_has_mapped(session->broker, &request->module))
+		return -ENOENT;
+	*ret_candidate = DEBUG_CANDIDATE_FETCHED;
+	return fetch_debug_file(&session->fetch, request->name, &session->exporter, now_ms());
+}
+
 static void
 handle_broker(struct session *session, struct role_process *role)
 {
 	static struct message message;
 	struct opened answer = {0};
+	struct held held;
 	OWNED_FD own = -1;
 	int fd = -EBADMSG;
 
 	if (channel_receive(role->broker, &message, 0) < 0) {
 		close_fd(&role->broker);
+		return;
+	}
+	if (role->role == ROLE_UNWINDER && hold_for_unwinder(session, &message, &held)) {
+		message_discard(&message);
+		if (channel_try_send(role->broker, MESSAGE_HELD, &held, sizeof(held), NULL, 0) < 0)
+			role_process_kill(role);
 		return;
 	}
 	if (message.kind == MESSAGE_OPEN_MAPPING && message.size == sizeof(struct open_mapping) &&
@@ -607,7 +662,14 @@ handle_broker(struct session *session, struct role_process *role)
 	else if (message.kind == MESSAGE_OPEN_DEBUG && message.size == sizeof(struct open_debug) &&
 		 role->role == ROLE_SYMBOLIZER)
 		fd = own = broker_open_debug(session->broker, (const void *)message.body, &answer.candidate);
+	else if (message.kind == MESSAGE_OPEN_JIT && message.size == sizeof(struct open_jit) &&
+		 role->role == ROLE_SYMBOLIZER)
+		fd = jit_files_open(broker_jit_files(session->broker), (const void *)message.body);
+	if (message.kind == MESSAGE_OPEN_DEBUG && fd == -ENOENT)
+		fd = fetch_instead(session, (const void *)message.body, &answer.candidate);
 	message_discard(&message);
+	if (fd == -EINPROGRESS)
+		return;
 
 	answer.error = fd < 0 ? fd : 0;
 	/* a role that asks and does not read must not hold up the others */
@@ -811,6 +873,8 @@ time_until_next(const struct session *session)
 		next = earliest(next, session->grace_ends_ms);
 	if (session->awaited_until_ms > now)
 		next = earliest(next, session->awaited_until_ms);
+	if (session->fetch_check_ms > now)
+		next = earliest(next, session->fetch_check_ms);
 	for (size_t i = 0; i < 3; i++) {
 		next = earliest(next, roles[i]->deadline_ms);
 		if (roles[i]->pid == 0 && !roles[i]->is_given_up)
@@ -827,10 +891,26 @@ advance(struct session *session)
 	if (session->phase == PHASE_RUNNING && session->launch < 0 && have_events_ended(session))
 		begin_finish(session);
 	request_export(session);
+	session->fetch_check_ms =
+		fetch_advance(&session->fetch, &session->exporter, &session->symbolizer, now_ms());
 	advance_delivery(session);
 	pipeline_advance(session->pipeline, &session->symbolizer, &session->exporter, now_ms());
 	enforce_deadline(session);
 	advance_waiting_parent(session);
+}
+
+/* EINVAL: somebody lowered our limit of open files below the number that is to be watched. What may be there
+ * is looked at without waiting, so that the session ends as it should. */
+static void
+look_everywhere(struct session *session)
+{
+	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
+
+	(void)poll(NULL, 0, LOOK_AGAIN_MS);
+	for (size_t i = 0; i < 3; i++)
+		if (roles[i]->control >= 0)
+			(void)handle_control(session, roles[i]);
+	handle_signals(session);
 }
 
 static void
@@ -862,8 +942,10 @@ wait_and_handle(struct session *session)
 		[SYMBOLIZER_FILES] = {session->symbolizer.broker, POLLIN},
 	};
 
-	if (poll(watched, COUNT, time_until_next(session)) < 0)
+	if (poll(watched, COUNT, time_until_next(session)) < 0) {
+		look_everywhere(session);
 		return;
+	}
 	if (watched[LAUNCHER].revents)
 		handle_launcher(session);
 	if (watched[PARENT].revents)
@@ -910,6 +992,7 @@ start(struct session *session, int *ret_error)
 	int failure = session_receive(session, ret_error);
 	if (failure != FAILURE_NONE)
 		return failure;
+	session->symbolizer.is_given_up = session->config.disable_symbolization; /* before it ever started */
 	self_measure_started(&session->measure, SELF_UNWINDER, session->unwinder.pid);
 	session->period_start_ns = realtime_ns();
 	session->level = LEVEL_COUNT;

@@ -18,15 +18,9 @@ enum {
 struct attribute {
 	uint8_t name; /* enum entry_attribute */
 	uint16_t form;
+	uint16_t run;       /* how many attributes from here on are of fixed size; 0: this one is not */
+	uint32_t run_bytes; /* all of these */
 	int64_t implicit;
-};
-
-struct abbreviations {
-	struct debug_format format;
-	struct abbreviation *by_code;
-	size_t code_limit; /* codes are below */
-	struct attribute *attributes;
-	size_t count, capacity;
 };
 
 /* FIXED: bytes that make a constant, or another kind. OFFSET: 4 or 8 bytes. */
@@ -230,6 +224,13 @@ attribute_of(uint64_t name)
 		return ENTRY_ADDRESSES;
 	case DW_AT_rnglists_base:
 		return ENTRY_RANGE_LISTS;
+	case DW_AT_GNU_ranges_base:
+		return ENTRY_RANGES_BASE;
+	case DW_AT_dwo_name:
+	case DW_AT_GNU_dwo_name:
+		return ENTRY_SPLIT_NAME;
+	case DW_AT_GNU_dwo_id:
+		return ENTRY_SPLIT_ID;
 	default:
 		return ENTRY_OTHER;
 	}
@@ -253,6 +254,30 @@ add_attribute(struct abbreviations *table, const struct attribute *attribute)
 	return 0;
 }
 
+/* A table may have no attributes at all, and a null pointer may not even be added 0 to. */
+static struct attribute *
+attributes_of(const struct abbreviations *table, const struct abbreviation *abbreviation)
+{
+	return abbreviation->count ? table->attributes + abbreviation->first : NULL;
+}
+
+static void
+find_runs(struct abbreviations *table, const struct abbreviation *abbreviation)
+{
+	struct attribute *attributes = attributes_of(table, abbreviation);
+
+	for (size_t i = abbreviation->count; i > 0; i--) {
+		struct attribute *now = &attributes[i - 1];
+		const struct attribute *next = i < abbreviation->count ? &attributes[i] : NULL;
+		uint32_t size = fixed_size(table->format, known_form(now->form));
+
+		if (size == SIZE_VARIES)
+			continue;
+		now->run = (uint16_t)(1 + (next ? next->run : 0));
+		now->run_bytes = size + (next ? next->run_bytes : 0);
+	}
+}
+
 static int
 read_attributes(struct cursor *in, struct abbreviations *table, struct abbreviation *ret)
 {
@@ -273,6 +298,7 @@ read_attributes(struct cursor *in, struct abbreviations *table, struct abbreviat
 			attribute.implicit = cursor_sleb128(in);
 		size = fixed_size(table->format, known_form(attribute.form));
 		ret->size = size == SIZE_VARIES || ret->size == SIZE_VARIES ? SIZE_VARIES : ret->size + size;
+		ret->has_sibling |= attribute.name == ENTRY_SIBLING;
 		ret->has_code |= attribute.name == ENTRY_LOW_PC || attribute.name == ENTRY_RANGES;
 		error = table->count - ret->first < ENTRY_ATTRIBUTES_MAX ? add_attribute(table, &attribute)
 									 : -EBADMSG;
@@ -280,6 +306,7 @@ read_attributes(struct cursor *in, struct abbreviations *table, struct abbreviat
 			return error;
 	}
 	ret->count = (uint32_t)table->count - ret->first;
+	find_runs(table, ret);
 	return 0;
 }
 
@@ -304,14 +331,26 @@ make_room_for_code(struct abbreviations *table, uint64_t code)
 	return 0;
 }
 
+/* The attributes of one that nobody wants: compilers put a unit's own abbreviation last of hundreds. */
+static bool
+skip_attributes(struct cursor *in)
+{
+	for (;;) {
+		uint64_t name = cursor_uleb128(in), form = cursor_uleb128(in);
+
+		if (form == DW_FORM_implicit_const)
+			(void)cursor_sleb128(in);
+		if (in->failed || (name == 0 && form == 0))
+			return !in->failed;
+	}
+}
+
 /* Until the code 0 that ends a table, or the one that is wanted. */
 static int
 read_table(struct cursor *in, uint64_t only_code, struct abbreviations *table)
 {
-	uint64_t last = 0;
-
 	for (;;) {
-		uint64_t code = last && last == only_code ? 0 : cursor_uleb128(in);
+		uint64_t code = cursor_uleb128(in);
 		struct abbreviation abbreviation = {0};
 		uint64_t tag;
 		int error;
@@ -323,13 +362,19 @@ read_table(struct cursor *in, uint64_t only_code, struct abbreviations *table)
 		abbreviation.has_children = cursor_u8(in) == DW_CHILDREN_yes;
 		if (in->failed || tag == 0 || tag > UINT16_MAX)
 			return -EBADMSG;
+		if (only_code && code != only_code) {
+			if (!skip_attributes(in))
+				return -EBADMSG;
+			continue;
+		}
 		error = make_room_for_code(table, code);
 		if (!error)
 			error = read_attributes(in, table, &abbreviation);
 		if (error)
 			return error;
 		table->by_code[code] = abbreviation;
-		last = code;
+		if (code == only_code)
+			return 0;
 	}
 }
 
@@ -370,19 +415,11 @@ abbreviations_free(struct abbreviations *abbreviations)
 	free(abbreviations);
 }
 
-const struct abbreviation *
-abbreviations_find(const struct abbreviations *abbreviations, uint64_t code)
-{
-	if (code >= abbreviations->code_limit || abbreviations->by_code[code].tag == 0)
-		return NULL;
-	return &abbreviations->by_code[code];
-}
-
 bool
 debug_entry_read(struct cursor *in, struct debug_format format, const struct abbreviations *abbreviations,
 		 const struct abbreviation *abbreviation, struct debug_entry *ret)
 {
-	const struct attribute *attributes = abbreviations->attributes + abbreviation->first;
+	const struct attribute *attributes = attributes_of(abbreviations, abbreviation);
 
 	*ret = (struct debug_entry){.tag = abbreviation->tag, .has_children = abbreviation->has_children};
 	for (uint32_t i = 0; i < abbreviation->count; i++) {
@@ -396,14 +433,56 @@ debug_entry_read(struct cursor *in, struct debug_format format, const struct abb
 	return true;
 }
 
+/* One of no fixed size. The common ones without a call: their value is not wanted. */
+static bool
+skip_value(struct cursor *in, struct debug_format format, const struct attribute *attribute)
+{
+	uint16_t form = known_form(attribute->form);
+	struct debug_value value;
+
+	switch (forms[form].shape) {
+	case SHAPE_ULEB:
+	case SHAPE_SLEB:
+		(void)cursor_uleb128(in);
+		return !in->failed;
+	case SHAPE_BLOCK:
+		return cursor_bytes(in, forms[form].size == 1   ? cursor_u8(in)
+					: forms[form].size == 0 ? cursor_uleb128(in)
+								: read_number(in, forms[form].size));
+	default:
+		return debug_value_read(in, format, attribute->form, attribute->implicit, &value);
+	}
+}
+
+static bool
+skip_all(struct cursor *in, struct debug_format format, const struct abbreviations *abbreviations,
+	 const struct abbreviation *abbreviation)
+{
+	const struct attribute *attribute = attributes_of(abbreviations, abbreviation);
+	const struct attribute *end = attribute + abbreviation->count;
+
+	while (attribute < end) {
+		if (!attribute->run) {
+			if (!skip_value(in, format, attribute++))
+				return false;
+			continue;
+		}
+		if (!cursor_bytes(in, attribute->run_bytes))
+			return false;
+		attribute += attribute->run;
+	}
+	return true;
+}
+
 bool
 debug_entry_skip(struct cursor *in, struct debug_format format, const struct abbreviations *abbreviations,
 		 const struct abbreviation *abbreviation, struct debug_value *ret_sibling)
 {
-	const struct attribute *attributes = abbreviations->attributes + abbreviation->first;
+	const struct attribute *attributes = attributes_of(abbreviations, abbreviation);
 
-	if (!ret_sibling && abbreviation->size != SIZE_VARIES)
-		return cursor_bytes(in, abbreviation->size);
+	if (!ret_sibling)
+		return abbreviation->size != SIZE_VARIES ? cursor_bytes(in, abbreviation->size) != NULL
+							 : skip_all(in, format, abbreviations, abbreviation);
 	for (uint32_t i = 0; i < abbreviation->count; i++) {
 		struct debug_value value = {0};
 

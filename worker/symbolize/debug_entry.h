@@ -53,6 +53,9 @@ enum entry_attribute {
 	ENTRY_STRING_OFFSETS,
 	ENTRY_ADDRESSES,
 	ENTRY_RANGE_LISTS,
+	ENTRY_RANGES_BASE, /* of a unit that was split in DWARF 4 */
+	ENTRY_SPLIT_NAME,  /* DW_AT_dwo_name */
+	ENTRY_SPLIT_ID,    /* of DWARF 4 */
 	ENTRY_ATTRIBUTES,
 	ENTRY_OTHER = ENTRY_ATTRIBUTES
 };
@@ -66,13 +69,22 @@ struct debug_entry {
 struct abbreviation {
 	uint16_t tag; /* 0: no such code */
 	bool has_children;
-	bool has_code;         /* says where, that is */
+	bool has_code; /* says where, that is */
+	bool has_sibling;
 	uint32_t first, count; /* in the table's attributes */
 	uint32_t size;         /* of an entry after its code, when all of it is fixed; else SIZE_VARIES */
 };
 #define SIZE_VARIES UINT32_MAX
 
-struct abbreviations;
+struct attribute;
+
+struct abbreviations {
+	struct debug_format format;
+	struct abbreviation *by_code;
+	size_t code_limit; /* codes are below */
+	struct attribute *attributes;
+	size_t count, capacity;
+};
 
 /* The table at `offset` of .debug_abbrev, for a unit of this format; unless `only_code` is 0, no further than
  * that code. 0, -EBADMSG, -ERANGE (over the budget), -ENOMEM. */
@@ -80,8 +92,14 @@ int abbreviations_read(struct debug_sections *sections, uint64_t offset, struct 
 		       uint64_t only_code, struct abbreviations **ret);
 void abbreviations_free(struct abbreviations *abbreviations);
 
-/* NULL: no such code. */
-const struct abbreviation *abbreviations_find(const struct abbreviations *abbreviations, uint64_t code);
+/* NULL: no such code. Here, because it is done for every entry there is. */
+static inline const struct abbreviation *
+abbreviations_find(const struct abbreviations *abbreviations, uint64_t code)
+{
+	if (code >= abbreviations->code_limit || abbreviations->by_code[code].tag == 0)
+		return NULL;
+	return &abbreviations->by_code[code];
+}
 
 /* The values that follow the code: all of them, or (cheaper) only the sibling, or (NULL) none. False:
  * malformed. */

@@ -3,6 +3,7 @@
 
 #include "worker/symbolize/inline_chain.h"
 #include "worker/symbolize/line_program.h"
+#include "worker/symbolize/split_unit.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 struct debug_info {
 	struct debug_file file, alternate;
+	struct split_files split;
 };
 
 /* One batch. */
@@ -42,18 +44,9 @@ struct known_path {
 	const char *path;
 };
 
-static int
-no_visit(void *context, size_t unit, uint64_t start, uint64_t limit)
-{
-	(void)context;
-	(void)unit;
-	(void)start;
-	(void)limit;
-	return 0;
-}
-
 int
-debug_info_open(int fd, int alternate_fd, struct debug_budget *budget, struct debug_info **ret)
+debug_info_open(int fd, const struct module_files *files, struct debug_budget *budget,
+		struct debug_info **ret)
 {
 	struct debug_info *info = calloc(1, sizeof(*info));
 	int error;
@@ -61,10 +54,11 @@ debug_info_open(int fd, int alternate_fd, struct debug_budget *budget, struct de
 	if (!info)
 		return -ENOMEM;
 	error = debug_sections_open(fd, budget, &info->file.sections);
-	if (!error && alternate_fd >= 0 &&
-	    debug_sections_open(alternate_fd, budget, &info->alternate.sections) == 0) {
+	split_files_init(&info->split, files, budget, info->file.sections);
+	if (!error && files->alt_fd >= 0 &&
+	    debug_sections_open(files->alt_fd, budget, &info->alternate.sections) == 0) {
 		debug_sections_set_alternate(info->file.sections, info->alternate.sections);
-		error = debug_units_read(info->alternate.sections, no_visit, NULL, &info->alternate.units);
+		error = debug_units_read(info->alternate.sections, NULL, NULL, &info->alternate.units);
 	}
 	if (error) {
 		debug_info_close(info);
@@ -79,6 +73,7 @@ debug_info_close(struct debug_info *info)
 {
 	if (!info)
 		return;
+	split_files_close(&info->split);
 	debug_units_destroy(&info->file.units);
 	debug_units_destroy(&info->alternate.units);
 	debug_sections_close(info->file.sections);
@@ -205,6 +200,38 @@ destroy_unit_batch(struct unit_batch *unit)
 	free(unit->lines);
 }
 
+static const char *
+folder_of(struct batch *batch, const struct debug_unit *unit)
+{
+	struct debug_sections *sections = batch->info->file.sections;
+	struct debug_entry entry;
+	const char *text = debug_unit_first_entry(sections, unit, &entry)
+				   ? debug_unit_text(sections, unit, &entry.values[ENTRY_FOLDER])
+				   : NULL;
+	char *copy = text ? arena_allocate(batch->arena, strlen(text) + 1) : NULL;
+
+	return copy ? strcpy(copy, text) : NULL;
+}
+
+/* In the other half of a unit that was split, if it can be had: the skeleton knows no functions. */
+static int
+find_chains(struct batch *batch, const struct debug_unit *unit, struct unit_batch *part)
+{
+	struct debug_info *info = batch->info;
+	struct split_unit split;
+	struct debug_names names;
+	int error;
+
+	if (!unit->has_split_id || !split_unit_open(&info->split, unit, &split))
+		return inline_chains_find(&batch->names, unit, part->chains, part->count, &part->folder);
+	debug_names_init(&names, &split.file, &info->alternate, batch->arena);
+	error = inline_chains_find(&names, split.unit, part->chains, part->count, &part->folder);
+	debug_names_destroy(&names);
+	split_unit_close(&split);
+	part->folder = folder_of(batch, unit);
+	return error;
+}
+
 static int
 find_in_unit(struct batch *batch, const struct debug_unit *unit)
 {
@@ -212,7 +239,7 @@ find_in_unit(struct batch *batch, const struct debug_unit *unit)
 	int error = gather(batch, unit, &part);
 
 	if (!error)
-		error = inline_chains_find(&batch->names, unit, part.chains, part.count, &part.folder);
+		error = find_chains(batch, unit, &part);
 	if (error == 0 || error == -EBADMSG)
 		error = line_program_open(batch->info->file.sections, unit, &part.program);
 	if (!error)

@@ -6,11 +6,14 @@
 #include "worker/profile/arena.h"
 #include "worker/symbolize/debug_sections.h"
 
+struct module_files;
 struct debug_info;
 
-/* The file with .debug_info (the program itself, or what was split off it), and the one that such files share
- * (dwz; -1: none): both borrowed, as is the budget. 0, -ENOENT (no debug information), -EBADMSG, -ENOMEM. */
-int debug_info_open(int fd, int alternate_fd, struct debug_budget *budget, struct debug_info **ret);
+/* The file with .debug_info (the program itself, or what was split off it), and what else the module has: the
+ * file that such files share (dwz), and whom to ask for split units. All borrowed, as is the budget. 0,
+ * -ENOENT (no debug information), -EBADMSG, -ENOMEM. */
+int debug_info_open(int fd, const struct module_files *files, struct debug_budget *budget,
+		    struct debug_info **ret);
 void debug_info_close(struct debug_info *info);
 
 struct source_frame {

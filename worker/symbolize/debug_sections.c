@@ -1,13 +1,13 @@
 /* Section headers are read here and not by libelf, which would read or inflate sections as a whole. */
 #include "worker/symbolize/debug_sections.h"
 
+#include "worker/base/read_at.h"
 #include "worker/symbolize/inflate.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	SECTION_NAMES_MAX = 1 << 20,
@@ -30,56 +30,45 @@ struct debug_sections {
 	struct debug_budget *budget;
 	size_t inflated;
 	struct debug_sections *alternate;
+	struct debug_sections *skeletons; /* NULL: these are no split units */
 	struct window windows[DEBUG_SECTIONS];
 };
 
 static const struct {
 	const char *name;
+	const char *split_name; /* NULL: that of the skeletons' file is used */
 	uint32_t window;
 } section_table[DEBUG_SECTIONS] = {
-	[DEBUG_INFO] = {".debug_info", WINDOW_LARGE},
-	[DEBUG_INFO_ELSEWHERE] = {".debug_info", WINDOW_SMALL},
-	[DEBUG_ABBREV] = {".debug_abbrev", WINDOW_LARGE},
-	[DEBUG_LINE] = {".debug_line", WINDOW_LARGE},
-	[DEBUG_STR] = {".debug_str", WINDOW_SMALL},
-	[DEBUG_LINE_STR] = {".debug_line_str", WINDOW_SMALL},
-	[DEBUG_STR_OFFSETS] = {".debug_str_offsets", WINDOW_SMALL},
-	[DEBUG_ADDR] = {".debug_addr", WINDOW_SMALL},
-	[DEBUG_RANGES] = {".debug_ranges", WINDOW_SMALL},
-	[DEBUG_RNGLISTS] = {".debug_rnglists", WINDOW_SMALL},
+	[DEBUG_INFO] = {".debug_info", ".debug_info.dwo", WINDOW_LARGE},
+	[DEBUG_INFO_ELSEWHERE] = {".debug_info", ".debug_info.dwo", WINDOW_SMALL},
+	[DEBUG_ABBREV] = {".debug_abbrev", ".debug_abbrev.dwo", WINDOW_LARGE},
+	[DEBUG_LINE] = {".debug_line", NULL, WINDOW_LARGE},
+	[DEBUG_STR] = {".debug_str", ".debug_str.dwo", WINDOW_SMALL},
+	[DEBUG_LINE_STR] = {".debug_line_str", NULL, WINDOW_SMALL},
+	[DEBUG_STR_OFFSETS] = {".debug_str_offsets", ".debug_str_offsets.dwo", WINDOW_SMALL},
+	[DEBUG_ADDR] = {".debug_addr", NULL, WINDOW_SMALL},
+	[DEBUG_RANGES] = {".debug_ranges", NULL, WINDOW_SMALL},
+	[DEBUG_RNGLISTS] = {".debug_rnglists", ".debug_rnglists.dwo", WINDOW_SMALL},
+	[DEBUG_UNIT_INDEX] = {".debug_cu_index", ".debug_cu_index", WINDOW_SMALL},
 };
+
+static const char *
+name_of(const struct debug_sections *sections, enum debug_section section)
+{
+	return sections->skeletons ? section_table[section].split_name : section_table[section].name;
+}
+
+/* Whose section it is. */
+static struct debug_sections *
+owner_of(struct debug_sections *sections, enum debug_section section)
+{
+	return name_of(sections, section) ? sections : sections->skeletons;
+}
 
 bool
 debug_sections_charge(struct debug_sections *sections, uint64_t amount)
 {
-	if (amount > sections->budget->work_left) {
-		sections->budget->work_left = 0;
-		sections->budget->is_exceeded = true;
-		return false;
-	}
-	sections->budget->work_left -= amount;
-	return true;
-}
-
-static bool
-read_file(int fd, uint64_t offset, void *ret_bytes, size_t size)
-{
-	uint8_t *to = ret_bytes;
-
-	if (offset > INT64_MAX - size)
-		return false;
-	while (size > 0) {
-		ssize_t got = pread(fd, to, size, (off_t)offset);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			return false;
-		to += got;
-		offset += (uint64_t)got;
-		size -= (size_t)got;
-	}
-	return true;
+	return debug_budget_charge(sections->budget, amount);
 }
 
 static bool
@@ -92,14 +81,15 @@ describe_section(struct debug_sections *sections, const Elf64_Shdr *header, stru
 	if (!(header->sh_flags & SHF_COMPRESSED))
 		return true;
 	if (header->sh_size < sizeof(compression) ||
-	    !read_file(sections->fd, header->sh_offset, &compression, sizeof(compression)))
+	    !read_at(sections->fd, header->sh_offset, &compression, sizeof(compression)))
 		return false;
 	ret->is_compressed = true;
 	ret->size = compression.ch_size;
 	return true;
 }
 
-/* Every section takes the first header of its name. */
+/* Every section takes the first header of its name; of split units the last, because gcc gives each type a
+ * section of its own before that of the unit. */
 static int
 find_sections(struct debug_sections *sections, const Elf64_Shdr *headers, size_t count, const char *names,
 	      size_t names_size)
@@ -110,7 +100,8 @@ find_sections(struct debug_sections *sections, const Elf64_Shdr *headers, size_t
 		if (headers[i].sh_type == SHT_NOBITS || headers[i].sh_size == 0)
 			continue;
 		for (size_t at = 0; at < DEBUG_SECTIONS; at++)
-			if (sections->windows[at].size == 0 && strcmp(name, section_table[at].name) == 0 &&
+			if ((sections->windows[at].size == 0 || sections->skeletons) &&
+			    name_of(sections, at) && strcmp(name, name_of(sections, at)) == 0 &&
 			    !describe_section(sections, &headers[i], &sections->windows[at]))
 				return -EBADMSG;
 	}
@@ -126,20 +117,20 @@ read_headers(struct debug_sections *sections)
 	size_t names_size;
 	int error = -EBADMSG;
 
-	if (!read_file(sections->fd, 0, &elf, sizeof(elf)) || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
+	if (!read_at(sections->fd, 0, &elf, sizeof(elf)) || memcmp(elf.e_ident, ELFMAG, SELFMAG) != 0 ||
 	    elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_ident[EI_DATA] != ELFDATA2LSB ||
 	    elf.e_shentsize != sizeof(Elf64_Shdr) || elf.e_shstrndx >= elf.e_shnum)
 		return -EBADMSG;
 	headers = calloc(elf.e_shnum, sizeof(*headers));
 	if (!headers)
 		return -ENOMEM;
-	if (!read_file(sections->fd, elf.e_shoff, headers, elf.e_shnum * sizeof(*headers)) ||
+	if (!read_at(sections->fd, elf.e_shoff, headers, elf.e_shnum * sizeof(*headers)) ||
 	    headers[elf.e_shstrndx].sh_size > SECTION_NAMES_MAX)
 		goto out;
 	names_size = headers[elf.e_shstrndx].sh_size;
 	names = calloc(1, names_size + 1);
 	error = names ? -EBADMSG : -ENOMEM;
-	if (names && read_file(sections->fd, headers[elf.e_shstrndx].sh_offset, names, names_size))
+	if (names && read_at(sections->fd, headers[elf.e_shstrndx].sh_offset, names, names_size))
 		error = find_sections(sections, headers, elf.e_shnum, names, names_size);
 out:
 	free(headers);
@@ -150,6 +141,13 @@ out:
 int
 debug_sections_open(int fd, struct debug_budget *budget, struct debug_sections **ret)
 {
+	return debug_sections_open_split(fd, budget, NULL, ret);
+}
+
+int
+debug_sections_open_split(int fd, struct debug_budget *budget, struct debug_sections *skeletons,
+			  struct debug_sections **ret)
+{
 	struct debug_sections *sections = calloc(1, sizeof(*sections));
 	int error;
 
@@ -157,6 +155,7 @@ debug_sections_open(int fd, struct debug_budget *budget, struct debug_sections *
 		return -ENOMEM;
 	sections->fd = fd;
 	sections->budget = budget;
+	sections->skeletons = skeletons;
 	error = read_headers(sections);
 	if (error) {
 		debug_sections_close(sections);
@@ -195,6 +194,8 @@ debug_sections_alternate(const struct debug_sections *sections)
 uint64_t
 debug_section_size(const struct debug_sections *sections, enum debug_section section)
 {
+	if (!name_of(sections, section))
+		sections = sections->skeletons;
 	return sections->windows[section].size;
 }
 
@@ -264,7 +265,7 @@ fill(struct debug_sections *sections, enum debug_section section, uint64_t offse
 	}
 	window->filled = 0;
 	if (!debug_sections_charge(sections, size) ||
-	    !read_file(sections->fd, window->file_offset + offset, window->bytes, size))
+	    !read_at(sections->fd, window->file_offset + offset, window->bytes, size))
 		return false;
 	window->start = offset;
 	window->filled = size;
@@ -275,6 +276,7 @@ const uint8_t *
 debug_section_view(struct debug_sections *sections, enum debug_section section, uint64_t offset,
 		   uint64_t size)
 {
+	sections = owner_of(sections, section);
 	struct window *window = &sections->windows[section];
 
 	if (offset >= window->start && offset - window->start <= window->filled &&
@@ -294,7 +296,7 @@ struct cursor
 debug_section_cursor(struct debug_sections *sections, enum debug_section section, uint64_t offset,
 		     uint64_t size_max)
 {
-	uint64_t size = sections->windows[section].size;
+	uint64_t size = debug_section_size(sections, section);
 	uint64_t left = offset < size ? size - offset : 0, part = left < size_max ? left : size_max;
 	const uint8_t *bytes = part ? debug_section_view(sections, section, offset, part) : NULL;
 	struct cursor cursor = cursor_over(bytes ? bytes : (const uint8_t *)"", bytes ? (size_t)part : 0);

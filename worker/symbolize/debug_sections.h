@@ -21,11 +21,12 @@ enum debug_section {
 	DEBUG_ADDR,
 	DEBUG_RANGES,
 	DEBUG_RNGLISTS,
+	DEBUG_UNIT_INDEX, /* of a package of split units: which piece of each section belongs to which unit */
 	DEBUG_SECTIONS
 };
 
-/* The largest piece that is read at once: a unit's entries. One unit of a program that was optimised as a
- * whole has tens of megabytes. */
+/* The largest piece that is read at once: a unit's line program. One unit of a program that was optimised as
+ * a whole has tens of megabytes. */
 #define DEBUG_VIEW_MAX (64u << 20)
 
 /* What one profile may cost. Work is counted in bytes read, inflated or walked (a few nanoseconds each),
@@ -33,13 +34,37 @@ enum debug_section {
 struct debug_budget {
 	uint64_t work_left;
 	size_t inflated_left; /* memory; given back when the sections are closed */
+	unsigned files_left;  /* of split units, that may be asked for: each costs whoever opens them some 50
+				 µs */
 	bool is_exceeded;     /* something was left out */
 };
+
+/* For all files of a profile: seconds of CPU time, in a role that has a minute; what may be inflated of one
+ * file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB; and files of split
+ * units. */
+#define DEBUG_BUDGET            \
+	((struct debug_budget){ \
+		.work_left = 2ull << 30, .inflated_left = (size_t)160 << 20, .files_left = 512})
+
+/* Takes `amount` of work out of the budget; false: there is not so much left. */
+static inline bool
+debug_budget_charge(struct debug_budget *budget, uint64_t amount)
+{
+	bool is_paid = amount <= budget->work_left;
+
+	budget->work_left = is_paid ? budget->work_left - amount : 0;
+	budget->is_exceeded |= !is_paid;
+	return is_paid;
+}
 
 struct debug_sections;
 
 /* The descriptor is borrowed, as is the budget. 0; -ENOENT: no .debug_info; -EBADMSG; -ENOMEM. */
 int debug_sections_open(int fd, struct debug_budget *budget, struct debug_sections **ret);
+/* The same of a file of split units (.dwo, .dwp), whose sections have names of their own. Addresses, and what
+ * the linker had to see of the rest, are in the file with the skeletons, which is borrowed. */
+int debug_sections_open_split(int fd, struct debug_budget *budget, struct debug_sections *skeletons,
+			      struct debug_sections **ret);
 void debug_sections_close(struct debug_sections *sections);
 
 /* The file whose strings and entries this one shares with others (dwz); borrowed, NULL: none. */
@@ -63,5 +88,5 @@ const char *debug_section_string(struct debug_sections *sections, enum debug_sec
 				 uint64_t offset);
 #define DEBUG_STRING_MAX 16384
 
-/* Takes `amount` of work out of the budget; false: there is not so much left. */
+/* debug_budget_charge() of their budget. */
 bool debug_sections_charge(struct debug_sections *sections, uint64_t amount);

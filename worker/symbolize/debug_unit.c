@@ -13,6 +13,7 @@ enum {
 	HEADER_MAX = 40,           /* of a DWARF 5 type unit in 64-bit DWARF */
 	FIRST_ENTRY_MAX = 4 << 10, /* with its strings inside: paths */
 	RANGE_ENTRY_MAX = 1 + 2 * 10,
+	RANGE_PIECE = 512, /* of a list: most have a few entries, a unit's own may have thousands */
 };
 
 struct scan {
@@ -61,15 +62,16 @@ read_header(struct cursor in, uint64_t offset, uint64_t section_size, struct deb
 	ret->abbreviations = read_offset(&in, ret->format);
 	if (ret->format.version < 5)
 		address_size = cursor_u8(&in);
-	if (kind == DW_UT_skeleton || kind == DW_UT_split_compile)
-		(void)cursor_u64(&in); /* which .dwo belongs to it */
+	ret->has_split_id = kind == DW_UT_skeleton || kind == DW_UT_split_compile;
+	ret->split_id = ret->has_split_id ? cursor_u64(&in) : 0;
 	ret->is_of_types = kind == DW_UT_type || kind == DW_UT_split_type;
 	ret->first_entry = offset + (uint64_t)(in.at - start);
 	return !in.failed && address_size == 8 && ret->first_entry <= ret->end;
 }
 
-static bool
-read_first_entry(struct debug_sections *sections, const struct debug_unit *unit, struct debug_entry *ret)
+bool
+debug_unit_first_entry(struct debug_sections *sections, const struct debug_unit *unit,
+		       struct debug_entry *ret)
 {
 	uint64_t left = unit->end - unit->first_entry;
 	struct cursor in = debug_section_cursor(sections, DEBUG_INFO_ELSEWHERE, unit->first_entry,
@@ -96,20 +98,33 @@ base_of(const struct debug_unit *unit, const struct debug_value *value, uint64_t
 	return unit->format.version < 5 ? 0 : header_size + (unit->format.offset_size == 8 ? 8 : 0);
 }
 
+static void
+set_bases(struct debug_sections *sections, const struct debug_entry *entry, struct debug_unit *unit)
+{
+	unit->string_offsets = base_of(unit, &entry->values[ENTRY_STRING_OFFSETS], 8);
+	unit->addresses = base_of(unit, &entry->values[ENTRY_ADDRESSES], 8);
+	unit->range_lists = base_of(unit, &entry->values[ENTRY_RANGE_LISTS], 12);
+	unit->ranges_base = entry->values[ENTRY_RANGES_BASE].number;
+	unit->has_statements = entry->values[ENTRY_STATEMENTS].kind == VALUE_CONSTANT;
+	unit->statements = entry->values[ENTRY_STATEMENTS].number;
+	if (unit->format.version < 5) {
+		unit->has_split_id = entry->values[ENTRY_SPLIT_ID].kind == VALUE_CONSTANT;
+		unit->split_id = entry->values[ENTRY_SPLIT_ID].number;
+	}
+	(void)debug_unit_address(sections, unit, &entry->values[ENTRY_LOW_PC], &unit->low_pc);
+}
+
 static int
 scan_entry(const struct scan *scan, struct debug_unit *unit, size_t number)
 {
 	struct debug_entry entry;
 
-	if (!read_first_entry(scan->sections, unit, &entry))
+	if (!debug_unit_first_entry(scan->sections, unit, &entry))
 		return 0;
-	unit->string_offsets = base_of(unit, &entry.values[ENTRY_STRING_OFFSETS], 8);
-	unit->addresses = base_of(unit, &entry.values[ENTRY_ADDRESSES], 8);
-	unit->range_lists = base_of(unit, &entry.values[ENTRY_RANGE_LISTS], 12);
-	unit->has_statements = entry.values[ENTRY_STATEMENTS].kind == VALUE_CONSTANT;
-	unit->statements = entry.values[ENTRY_STATEMENTS].number;
-	(void)debug_unit_address(scan->sections, unit, &entry.values[ENTRY_LOW_PC], &unit->low_pc);
-	return debug_unit_ranges(scan->sections, unit, &entry, scan->visit, scan->context, number);
+	set_bases(scan->sections, &entry, unit);
+	return scan->visit
+		       ? debug_unit_ranges(scan->sections, unit, &entry, scan->visit, scan->context, number)
+		       : 0;
 }
 
 static int
@@ -154,6 +169,27 @@ debug_units_read(struct debug_sections *sections, debug_range_visit *visit, void
 			error = scan_entry(&scan, &ret->list[ret->count - 1], ret->count - 1);
 	}
 	return error;
+}
+
+bool
+debug_unit_read_at(struct debug_sections *sections, const struct debug_pieces *pieces, struct debug_unit *ret)
+{
+	uint64_t size = debug_section_size(sections, DEBUG_INFO);
+	struct debug_unit unit = {0};
+	struct debug_entry entry;
+	struct cursor in = debug_section_cursor(sections, DEBUG_INFO_ELSEWHERE, pieces->info, HEADER_MAX);
+
+	if (in.failed || !read_header(in, pieces->info, size, &unit) || unit.is_of_types)
+		return false;
+	unit.abbreviations += pieces->abbreviations;
+	if (!debug_unit_first_entry(sections, &unit, &entry))
+		return false;
+	set_bases(sections, &entry, &unit);
+	unit.string_offsets += pieces->string_offsets;
+	unit.range_lists += pieces->range_lists;
+	unit.ranges = pieces->range_lists;
+	*ret = unit;
+	return true;
 }
 
 void
@@ -254,15 +290,25 @@ visit_range(const struct scan *scan, size_t number, uint64_t start, uint64_t lim
 	return start > 1 && start < limit ? scan->visit(scan->context, number, start, limit) : 0;
 }
 
+/* Lists are read through a cursor that goes on where it ends before an entry may. */
+static void
+make_room(const struct scan *scan, enum debug_section section, uint64_t offset, size_t size,
+	  struct cursor *in)
+{
+	if (cursor_left(in) < size)
+		*in = debug_section_cursor(scan->sections, section, offset, RANGE_PIECE);
+}
+
 /* DWARF 2 to 4, .debug_ranges: pairs of offsets from a base, which a pair with -1 sets. */
 static int
 walk_ranges(const struct scan *scan, const struct debug_unit *unit, uint64_t offset, size_t number)
 {
 	uint64_t base = unit->low_pc;
+	struct cursor in = cursor_over("", 0);
 	int error = 0;
 
 	for (; !error; offset += 16) {
-		struct cursor in = debug_section_cursor(scan->sections, DEBUG_RANGES, offset, 16);
+		make_room(scan, DEBUG_RANGES, offset, 16, &in);
 		uint64_t start = cursor_u64(&in), limit = cursor_u64(&in);
 
 		if (in.failed || (start == 0 && limit == 0))
@@ -329,11 +375,11 @@ static int
 walk_range_list(const struct scan *scan, const struct debug_unit *unit, uint64_t offset, size_t number)
 {
 	uint64_t base = unit->low_pc, start, limit;
+	struct cursor in = cursor_over("", 0);
 	int error = 0;
 
 	while (!error) {
-		struct cursor in =
-			debug_section_cursor(scan->sections, DEBUG_RNGLISTS, offset, RANGE_ENTRY_MAX);
+		make_room(scan, DEBUG_RNGLISTS, offset, RANGE_ENTRY_MAX, &in);
 		const uint8_t *before = in.at;
 
 		if (in.failed || !read_list_entry(scan, unit, &in, &base, &start, &limit))
@@ -361,6 +407,7 @@ debug_unit_ranges(struct debug_sections *sections, const struct debug_unit *unit
 			return 0;
 		return walk_range_list(&scan, unit, unit->range_lists + offset, number);
 	}
+	offset += unit->ranges;
 	if (ranges->kind == VALUE_CONSTANT)
 		return unit->format.version >= 5 ? walk_range_list(&scan, unit, offset, number)
 						 : walk_ranges(&scan, unit, offset, number);

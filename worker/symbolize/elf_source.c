@@ -2,6 +2,7 @@
 #include "worker/symbolize/elf_source.h"
 
 #include "worker/base/cursor.h"
+#include "worker/base/read_at.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -21,6 +22,9 @@ enum {
 
 struct elf_source {
 	Elf *elf;
+	int fd;               /* or -1 and: */
+	const uint8_t *image; /* of image_size bytes */
+	size_t image_size;
 	struct elf_section_extent *sections;
 	size_t section_count;
 	size_t owners;
@@ -68,7 +72,7 @@ read_sections(struct elf_source *source)
 
 /* Takes the Elf, also on failure. */
 static int
-adopt(Elf *elf, struct elf_source **ret)
+adopt(Elf *elf, int fd, const void *image, size_t image_size, struct elf_source **ret)
 {
 	struct elf_source *source = elf ? calloc(1, sizeof(*source)) : NULL;
 	int error;
@@ -78,6 +82,9 @@ adopt(Elf *elf, struct elf_source **ret)
 		return elf ? -ENOMEM : -EBADMSG;
 	}
 	source->elf = elf;
+	source->fd = fd;
+	source->image = image;
+	source->image_size = image_size;
 	source->owners = 1;
 	error = read_sections(source);
 	if (error) {
@@ -98,7 +105,7 @@ elf_source_open(int fd, struct elf_source **ret)
 		return -EBADMSG;
 	if (elf_version(EV_CURRENT) == EV_NONE)
 		return -EBADMSG;
-	return adopt(elf_begin(fd, ELF_C_READ, NULL), ret);
+	return adopt(elf_begin(fd, ELF_C_READ, NULL), fd, NULL, 0, ret);
 }
 
 int
@@ -111,7 +118,7 @@ elf_source_open_memory(const void *image, size_t size, struct elf_source **ret)
 	/* In memory libelf hands out its headers in place. */
 	if ((header->e_shoff | header->e_phoff) % _Alignof(Elf64_Shdr) != 0)
 		return -EBADMSG;
-	return adopt(elf_memory((char *)image, size), ret); /* only read from */
+	return adopt(elf_memory((char *)image, size), -1, image, size, ret); /* only read from */
 }
 
 void
@@ -219,15 +226,59 @@ elf_source_has_section(struct elf_source *source, const char *name)
 	return header && header->sh_type != SHT_NOBITS && header->sh_size > 0;
 }
 
-bool
-elf_source_section_address(struct elf_source *source, const char *name, uint64_t *ret)
+/* ---- pieces ---- */
+
+static bool
+describe_region(Elf_Scn *section, struct elf_region *ret)
 {
-	Elf_Scn *section = find_section(source, name);
 	const Elf64_Shdr *header = section ? elf64_getshdr(section) : NULL;
 
-	if (!header || !(header->sh_flags & SHF_ALLOC))
+	if (!header || header->sh_type == SHT_NOBITS || (header->sh_flags & SHF_COMPRESSED) ||
+	    header->sh_offset > INT64_MAX || header->sh_size > INT64_MAX - header->sh_offset)
 		return false;
-	*ret = header->sh_addr;
+	*ret = (struct elf_region){
+		.offset = header->sh_offset,
+		.size = header->sh_size,
+		.address = header->sh_flags & SHF_ALLOC ? header->sh_addr : 0,
+	};
+	return true;
+}
+
+int
+elf_source_region(struct elf_source *source, const char *name, struct elf_region *ret)
+{
+	Elf_Scn *section = find_section(source, name);
+
+	if (!section)
+		return -ENOENT;
+	return describe_region(section, ret) ? 0 : -EBADMSG;
+}
+
+bool
+elf_source_region_at(struct elf_source *source, uint64_t address, struct elf_region *ret)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(source->elf, section))) {
+		struct elf_region region;
+
+		if (!describe_region(section, &region) || region.address == 0 || address < region.address ||
+		    address - region.address >= region.size)
+			continue;
+		*ret = region;
+		return true;
+	}
+	return false;
+}
+
+bool
+elf_source_read(struct elf_source *source, uint64_t offset, void *ret_bytes, size_t size)
+{
+	if (!source->image)
+		return read_at(source->fd, offset, ret_bytes, size);
+	if (offset > source->image_size || size > source->image_size - offset)
+		return false;
+	memcpy(ret_bytes, source->image + offset, size);
 	return true;
 }
 

@@ -49,5 +49,16 @@ int elf_source_section(struct elf_source *source, const char *name, size_t size_
 /* Is there one, with bytes in this file. */
 bool elf_source_has_section(struct elf_source *source, const char *name);
 
-/* Where it will be in memory; false: there is none, or it is not loaded. */
-bool elf_source_section_address(struct elf_source *source, const char *name, uint64_t *ret);
+/* Where the bytes of a section are: one that is read in pieces, because it may be large. */
+struct elf_region {
+	uint64_t offset, size; /* in the file; together below 2^63 */
+	uint64_t address;      /* in memory; 0: it is not loaded */
+};
+
+/* The first section of this name, or the one that is loaded where the address is. 0, -ENOENT, -EBADMSG
+ * (nothing there, or compressed). */
+int elf_source_region(struct elf_source *source, const char *name, struct elf_region *ret);
+bool elf_source_region_at(struct elf_source *source, uint64_t address, struct elf_region *ret);
+
+/* Exactly `size` bytes at an offset of the file; false: they are not all there. */
+bool elf_source_read(struct elf_source *source, uint64_t offset, void *ret_bytes, size_t size);

@@ -13,5 +13,6 @@ struct go_pclntab;
 int go_pclntab_open(struct elf_source *source, struct go_pclntab **ret);
 void go_pclntab_close(struct go_pclntab *table); /* NULL is fine */
 
-/* The function's name as the Go linker has it; NULL when no function covers the address. Borrowed. */
-const char *go_pclntab_find(const struct go_pclntab *table, uint64_t address);
+/* The function's name as the Go linker has it; NULL when no function covers the address. Owned by the table.
+ */
+const char *go_pclntab_find(struct go_pclntab *table, uint64_t address);

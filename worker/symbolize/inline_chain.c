@@ -6,8 +6,11 @@
  *         inlined  swap   [0x38, 0x48)                                        swap
  *
  * Only functions, and calls inside of functions that were hit, have their attributes read; what else there is
- * (types, variables) is passed over. No function index is kept: addresses come by the batch, and are few
- * compared with functions. */
+ * (types, variables) is passed over. Where the compiler says what comes after an entry's children (gcc does),
+ * functions that were not hit are passed over as a whole, unless that leaves addresses without a function:
+ * some languages have functions inside of functions, and then every entry is looked at. The pass ends when
+ * nothing can come that is still asked for. No function index is kept: addresses come by the batch, and are
+ * few compared with functions. */
 #include "worker/symbolize/inline_chain.h"
 
 #include "worker/base/leb128.h"
@@ -16,6 +19,8 @@
 #include <errno.h>
 
 enum {
+	ENTRY_ROOM = 4 << 10, /* that an entry mostly needs */
+	WINDOW = 64 << 10,
 	SCOPES_MAX = 16, /* functions inside functions */
 	WORK_BATCH = 1 << 16,
 };
@@ -29,10 +34,15 @@ struct walk {
 	struct debug_names *names;
 	const struct debug_unit *unit;
 	struct abbreviations *abbreviations;
-	struct cursor in;
-	const uint8_t *start; /* the unit's first entry */
+	struct cursor in;     /* over a window of the unit's entries */
+	const uint8_t *start; /* of the window, and where that is in .debug_info: */
+	uint64_t start_offset;
+	size_t window; /* its size, if the unit has so much */
+	bool is_quick; /* functions without hits are passed over */
+	bool has_jumped;
 	struct chain_hit *hits;
 	size_t count;
+	size_t missing; /* hits without a function */
 	uint32_t depth;
 	struct scope scopes[SCOPES_MAX];
 	size_t scope_count;
@@ -124,10 +134,50 @@ visit_range(void *context, size_t is_function, uint64_t start, uint64_t limit)
 		hit->innermost = node_inside(walk, innermost);
 		if (!hit->innermost)
 			return -ENOMEM;
+		walk->missing -= innermost == NULL;
 		hit->function = function;
 		walk->is_hit = true;
 	}
 	return walk->work >= WORK_BATCH ? charge(walk) : 0;
+}
+
+/* ---- the window ---- */
+
+static uint64_t
+offset_now(const struct walk *walk)
+{
+	return walk->start_offset + (uint64_t)(walk->in.at - walk->start);
+}
+
+/* Goes on at `offset`, inside of the unit. */
+static bool
+go_to(struct walk *walk, uint64_t offset, size_t window)
+{
+	uint64_t left = walk->unit->end - offset;
+	size_t size = left < window ? (size_t)left : window;
+	const uint8_t *bytes = debug_section_view(walk->names->file->sections, DEBUG_INFO, offset, size);
+
+	walk->window = window;
+	if (!bytes)
+		return false;
+	walk->in = cursor_over(bytes, size);
+	walk->start = bytes;
+	walk->start_offset = offset;
+	return true;
+}
+
+static bool
+is_at_end(const struct walk *walk)
+{
+	return cursor_left(&walk->in) == 0 && offset_now(walk) >= walk->unit->end;
+}
+
+/* An entry that was cut by the window is tried once more with a larger one. */
+static bool
+has_more_room(struct walk *walk)
+{
+	return walk->offset + walk->window < walk->unit->end && walk->window < DEBUG_VIEW_MAX &&
+	       go_to(walk, walk->offset, walk->window * 8);
 }
 
 /* Continues behind the children of the entry just read. False: there is no telling where that is. */
@@ -139,9 +189,12 @@ jump(struct walk *walk, const struct debug_value *sibling)
 	if (!debug_unit_reference(walk->unit, sibling, &target) || target > walk->unit->end ||
 	    target < walk->unit->first_entry)
 		return false;
-	if (walk->start + (target - walk->unit->first_entry) <= walk->in.at)
+	if (target <= offset_now(walk))
 		return false; /* back is no way to go */
-	walk->in.at = walk->start + (target - walk->unit->first_entry);
+	if (target - walk->start_offset <= (uint64_t)(walk->in.end - walk->start))
+		walk->in.at = walk->start + (target - walk->start_offset);
+	else
+		return go_to(walk, target, WINDOW);
 	return true;
 }
 
@@ -173,8 +226,10 @@ walk_code(struct walk *walk, const struct abbreviation *abbreviation)
 	if (error || !abbreviation->has_children)
 		return error;
 	/* What is inside of an inlined call is part of it; a function may hold others that are elsewhere. */
-	if (!is_function && !walk->is_hit && jump(walk, &entry.values[ENTRY_SIBLING]))
+	if ((walk->is_quick || !is_function) && !walk->is_hit && jump(walk, &entry.values[ENTRY_SIBLING])) {
+		walk->has_jumped |= is_function;
 		return 0;
+	}
 	walk->depth++;
 	return is_function ? push_scope(walk, walk->is_hit) : 0;
 }
@@ -190,17 +245,23 @@ is_without_code(uint16_t tag)
 static int
 walk_other(struct walk *walk, const struct abbreviation *abbreviation)
 {
-	bool may_jump = abbreviation->has_children && is_without_code(abbreviation->tag);
+	bool is_function = abbreviation->tag == DW_TAG_subprogram;
+	bool may_jump = abbreviation->has_children && abbreviation->has_sibling &&
+			(is_without_code(abbreviation->tag) || (walk->is_quick && is_function));
 	struct debug_value sibling = {0};
 
 	if (!debug_entry_skip(&walk->in, walk->unit->format, walk->abbreviations, abbreviation,
 			      may_jump ? &sibling : NULL))
 		return -EBADMSG;
-	if (!abbreviation->has_children || (may_jump && jump(walk, &sibling)))
+	if (!abbreviation->has_children)
 		return 0;
+	if (may_jump && jump(walk, &sibling)) {
+		walk->has_jumped |= is_function;
+		return 0;
+	}
 	walk->depth++;
 	/* A function that is only declared, or only there to be inlined. */
-	return abbreviation->tag == DW_TAG_subprogram ? push_scope(walk, false) : 0;
+	return is_function ? push_scope(walk, false) : 0;
 }
 
 static void
@@ -217,7 +278,10 @@ walk_entry(struct walk *walk)
 	const struct abbreviation *abbreviation;
 	uint64_t code;
 
-	walk->offset = walk->unit->first_entry + (uint64_t)(walk->in.at - walk->start);
+	walk->offset = offset_now(walk);
+	if (cursor_left(&walk->in) < ENTRY_ROOM && walk->unit->end - walk->offset > cursor_left(&walk->in) &&
+	    !go_to(walk, walk->offset, WINDOW))
+		return -EBADMSG;
 	code = cursor_uleb128(&walk->in);
 	if (code == 0) {
 		if (walk->in.failed || walk->depth == 0)
@@ -258,13 +322,30 @@ walk_root(struct walk *walk, const char **ret_folder)
 	return 0;
 }
 
+/* Whether what is to come can say anything: chains end with the function that they are in. */
+static bool
+is_finished(const struct walk *walk)
+{
+	return walk->depth == 0 || (walk->missing == 0 && walk->scope_count == 0) || is_at_end(walk);
+}
+
 static int
 walk_unit(struct walk *walk, const char **ret_folder)
 {
-	int error = walk_root(walk, ret_folder);
+	int error;
 
-	while (!error && walk->depth > 0 && cursor_left(&walk->in) > 0) {
+	walk->depth = 0;
+	walk->scope_count = 0;
+	walk->offset = walk->unit->first_entry;
+	if (!go_to(walk, walk->unit->first_entry, WINDOW))
+		return -EBADMSG;
+	do
+		error = walk_root(walk, ret_folder);
+	while (error == -EBADMSG && has_more_room(walk));
+	while (!error && !is_finished(walk)) {
 		error = walk_entry(walk);
+		if (error == -EBADMSG && has_more_room(walk))
+			error = 0;
 		if (!error && walk->work >= WORK_BATCH)
 			error = charge(walk);
 	}
@@ -275,19 +356,23 @@ int
 inline_chains_find(struct debug_names *names, const struct debug_unit *unit, struct chain_hit *hits,
 		   size_t count, const char **ret_folder)
 {
-	struct debug_sections *sections = names->file->sections;
-	struct walk walk = {.names = names, .unit = unit, .hits = hits, .count = count};
-	uint64_t size = unit->end - unit->first_entry;
+	struct walk walk = {.names = names,
+			    .unit = unit,
+			    .hits = hits,
+			    .count = count,
+			    .missing = count,
+			    .is_quick = true};
 	int error;
 
 	*ret_folder = NULL;
-	walk.start = debug_section_view(sections, DEBUG_INFO, unit->first_entry, size);
-	if (!walk.start)
-		return -EBADMSG;
-	walk.in = cursor_over(walk.start, size);
-	error = abbreviations_read(sections, unit->abbreviations, unit->format, 0, &walk.abbreviations);
+	error = abbreviations_read(names->file->sections, unit->abbreviations, unit->format, 0,
+				   &walk.abbreviations);
 	if (!error)
 		error = walk_unit(&walk, ret_folder);
+	if (!error && walk.missing > 0 && walk.has_jumped) {
+		walk.is_quick = false;
+		error = walk_unit(&walk, ret_folder);
+	}
 	abbreviations_free(walk.abbreviations);
 	return error;
 }

@@ -240,6 +240,10 @@ struct machine {
 	struct line_hit *hits;
 	size_t count, next; /* the first hit this sequence may still hold */
 	size_t passes_left; /* of hits by rows: one each in a true program */
+	size_t missing;     /* hits that are not found yet */
+	struct {
+		uint32_t bytes, lines;
+	} special[256];
 };
 
 static void
@@ -282,6 +286,7 @@ end_row(struct machine *m)
 		hit->file = m->last.file;
 		hit->line = m->last.line;
 		hit->is_found = true;
+		m->missing--;
 	}
 }
 
@@ -356,24 +361,42 @@ run_standard(struct machine *m, uint8_t opcode)
 	}
 }
 
+/* What special opcodes do is computed once: they are most of a program, and dividing is slow. */
+static void
+prepare_special(struct machine *m)
+{
+	const struct line_program *program = m->program;
+
+	for (unsigned opcode = program->opcode_base; opcode < 256; opcode++) {
+		unsigned adjusted = opcode - program->opcode_base;
+
+		m->special[opcode].bytes = adjusted / program->line_range * program->instruction_size;
+		m->special[opcode].lines =
+			(uint32_t)(program->line_base + (int)(adjusted % program->line_range));
+	}
+}
+
 static void
 run_special(struct machine *m, uint8_t opcode)
 {
-	unsigned adjusted = (unsigned)opcode - m->program->opcode_base;
-
-	advance_address(m, adjusted / m->program->line_range);
-	m->now.line += (uint32_t)(m->program->line_base + (int)(adjusted % m->program->line_range));
+	m->now.address += m->special[opcode].bytes;
+	m->now.line += m->special[opcode].lines;
 	append_row(m);
 }
 
 void
 line_program_run(struct line_program *program, struct line_hit *hits, size_t count)
 {
-	struct machine m = {.program = program, .in = program->instructions, .hits = hits, .count = count};
+	struct machine m = {.program = program,
+			    .in = program->instructions,
+			    .hits = hits,
+			    .count = count,
+			    .missing = count};
 
+	prepare_special(&m);
 	m.passes_left = cursor_left(&m.in) + count;
 	start_sequence(&m);
-	while (cursor_left(&m.in) > 0) {
+	while (cursor_left(&m.in) > 0 && m.missing > 0) {
 		uint8_t opcode = cursor_u8(&m.in);
 
 		if (opcode >= program->opcode_base)

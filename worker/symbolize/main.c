@@ -60,7 +60,18 @@ open_debug(void *context, const struct open_debug *request, uint32_t *ret_candid
 	return ask_supervisor(MESSAGE_OPEN_DEBUG, request, sizeof(*request), ret_candidate);
 }
 
-static const struct file_finder supervisor = {.open_module = open_module, .open_debug = open_debug};
+static int
+open_jit(void *context, uint32_t pid, enum jit_file file)
+{
+	const struct open_jit request = {.pid = pid, .file = file};
+	uint32_t unused;
+
+	(void)context;
+	return ask_supervisor(MESSAGE_OPEN_JIT, &request, sizeof(request), &unused);
+}
+
+static const struct file_finder supervisor = {
+	.open_module = open_module, .open_debug = open_debug, .open_jit = open_jit};
 
 /* The sealed memfd of the symbolised profile, or -errno. */
 static int

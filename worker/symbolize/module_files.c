@@ -8,7 +8,7 @@
 #include "worker/symbolize/elf_source.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -87,19 +87,27 @@ struct search {
 	const char *path, *build_id; /* of the module */
 };
 
+static bool
+make_request(const struct search *search, enum debug_way way, const char *name, struct open_debug *ret)
+{
+	*ret = (struct open_debug){.way = way};
+	if (strlen(search->path) >= sizeof(ret->module.path) ||
+	    strlen(search->build_id) >= sizeof(ret->module.build_id) || strlen(name) >= sizeof(ret->name))
+		return false;
+	strcpy(ret->module.path, search->path);
+	strcpy(ret->module.build_id, search->build_id);
+	strcpy(ret->name, name);
+	return true;
+}
+
 static int
 find(const struct search *search, enum debug_way way, const char *name, const struct wanted *wanted)
 {
-	struct open_debug request = {.way = way};
+	struct open_debug request;
 	uint32_t candidate = 0;
 
-	if (strlen(search->path) >= sizeof(request.module.path) ||
-	    strlen(search->build_id) >= sizeof(request.module.build_id) ||
-	    strlen(name) >= sizeof(request.name))
+	if (!make_request(search, way, name, &request))
 		return -ENAMETOOLONG;
-	strcpy(request.module.path, search->path);
-	strcpy(request.module.build_id, search->build_id);
-	strcpy(request.name, name);
 	for (int i = 0; i < CANDIDATES_MAX; i++) {
 		OWNED_FD fd = search->finder->open_debug(search->finder->context, &request, &candidate);
 		if (fd < 0)
@@ -109,6 +117,23 @@ find(const struct search *search, enum debug_way way, const char *name, const st
 		request.first_candidate = candidate + 1;
 	}
 	return -ENOENT;
+}
+
+/* The last resort: it takes time, and the network. */
+static int
+find_elsewhere(const struct search *search, const struct wanted *wanted, bool *ret_is_late)
+{
+	struct open_debug request;
+	uint32_t candidate;
+
+	if (!make_request(search, DEBUG_BY_BUILD_ID, wanted->build_id, &request))
+		return -ENAMETOOLONG;
+	request.first_candidate = DEBUG_CANDIDATE_FETCHED;
+	OWNED_FD fd = search->finder->open_debug(search->finder->context, &request, &candidate);
+	*ret_is_late = fd == -EAGAIN;
+	if (fd < 0)
+		return fd;
+	return belongs(fd, wanted) ? take_fd(&fd) : -ENOENT;
 }
 
 static int
@@ -180,13 +205,89 @@ module_files_find(struct elf_source *module, const char *path, const char *build
 	*ret = MODULE_FILES_NONE;
 	if (!finder->open_debug || path[0] != '/')
 		return;
-	int fd = has_everything(module) ? -ENOENT : find_debug_file(&search, module);
+	ret->finder = finder;
+	ret->path = path;
+	ret->build_id = build_id;
+	bool is_wanted = !has_everything(module);
+	int fd = is_wanted ? find_debug_file(&search, module) : -ENOENT;
+	if (is_wanted && fd < 0 && build_id[0])
+		fd = find_elsewhere(&search, &(const struct wanted){.build_id = build_id}, &ret->is_late);
 	ret->debug_fd = fd < 0 ? -1 : fd;
 	if (fd >= 0 && elf_source_open(fd, &debug) != 0)
 		return;
 	fd = find_alt_file(&search, debug ? debug : module);
 	ret->alt_fd = fd < 0 ? -1 : fd;
 	elf_source_close(debug);
+}
+
+/* ---- split units ---- */
+
+static int
+ask(const struct module_files *files, enum debug_way way, const char *name, uint32_t *place)
+{
+	const struct search search = {files->finder, files->path, files->build_id};
+	struct open_debug request;
+	uint32_t found = 0;
+
+	if (!files->finder || !make_request(&search, way, name, &request))
+		return -ENOENT;
+	request.first_candidate = *place;
+	int fd = files->finder->open_debug(files->finder->context, &request, &found);
+	*place = found + 1;
+	return fd;
+}
+
+int
+module_files_open_package(const struct module_files *files)
+{
+	char name[DEBUG_NAME_MAX];
+	uint32_t place = 0;
+
+	if (!files->finder ||
+	    snprintf(name, sizeof(name), "%s.dwp", strrchr(files->path, '/') + 1) >= (int)sizeof(name))
+		return -ENOENT;
+	return ask(files, DEBUG_BY_LINK, name, &place);
+}
+
+int
+module_files_open_unit(const struct module_files *files, const char *path, uint32_t *place)
+{
+	return ask(files, DEBUG_BY_UNIT, path, place);
+}
+
+/* Appends the names of a path, each after a slash. */
+static bool
+append_names(const char *path, size_t size, size_t *length, char *ret)
+{
+	for (const char *at = path + strspn(path, "/"); *at; at += strspn(at, "/")) {
+		size_t name = strcspn(at, "/");
+
+		if (name == 2 && at[0] == '.' && at[1] == '.') {
+			while (*length > 0 && ret[--*length] != '/')
+				;
+		} else if (name != 1 || at[0] != '.') {
+			if (name + 1 >= size - *length)
+				return false;
+			ret[(*length)++] = '/';
+			memcpy(ret + *length, at, name);
+			*length += name;
+		}
+		at += name;
+	}
+	return true;
+}
+
+bool
+module_files_join(const char *folder, const char *name, size_t size, char *ret)
+{
+	size_t length = 0;
+
+	if (name[0] != '/' && (folder[0] != '/' || !append_names(folder, size, &length, ret)))
+		return false;
+	if (!append_names(name, size, &length, ret))
+		return false;
+	ret[length] = '\0';
+	return length > 0;
 }
 
 void

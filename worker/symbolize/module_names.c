@@ -19,7 +19,8 @@ struct module_names {
 	struct elf_source *module;
 	uint8_t *mini; /* inflated; the first table's names are in it */
 	struct symbols *table[TABLES];
-	struct go_pclntab *go; /* asked last: a cgo program's C functions are in the tables */
+	struct go_pclntab
+		*go; /* asked first: the tables say "runtime.memmove.abi0", and have the C functions */
 };
 
 /* Takes the source. An error costs this source of names. */
@@ -75,8 +76,8 @@ module_names_open(struct elf_source *module, const char *path, const char *build
 		names->table[0] = read_mini_debug_info(names);
 		elf_source_share(module);
 		names->table[1] = read_table(module, SHT_DYNSYM);
-		(void)go_pclntab_open(module, &names->go); /* an error costs this source of names */
 	}
+	(void)go_pclntab_open(module, &names->go); /* an error costs this source of names */
 	*ret = names;
 	return 0;
 }
@@ -98,12 +99,18 @@ module_names_close(struct module_names *names)
 const char *
 module_names_find(const struct module_names *names, uint64_t address)
 {
-	const char *name = NULL;
+	const char *name = names->go ? go_pclntab_find(names->go, address) : NULL;
 
 	for (size_t i = 0; i < TABLES && !name; i++)
 		if (names->table[i])
 			name = symbols_find(names->table[i], address);
-	return name || !names->go ? name : go_pclntab_find(names->go, address);
+	return name;
+}
+
+struct go_pclntab *
+module_names_go(const struct module_names *names)
+{
+	return names->go;
 }
 
 const struct module_files *

@@ -8,11 +8,15 @@
 #include "ipc/fd.h"
 #include "ipc/text.h"
 #include "worker/profile/decode.h"
+#include "worker/profile/jit_mapping.h"
 #include "worker/profile/record_table.h"
 #include "worker/profile/string_table.h"
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
 #include "worker/symbolize/inline_chain.h"
+#include "worker/symbolize/jit_batch.h"
+#include "worker/symbolize/jit_locations.h"
+#include "worker/symbolize/known_files.h"
 #include "worker/symbolize/module_names.h"
 #include "worker/symbolize/name_cache.h"
 #include "worker/symbolize/source_batch.h"
@@ -34,10 +38,8 @@ typedef Perftools__Profiles__Line Line;
 #define DECODED_BYTES_MAX ((size_t)768 << 20)
 #define NAME_BYTES_MAX ((size_t)256 << 20)
 
-/* DWARF, for all files of a profile: seconds of CPU time, in a role that has a minute; and what may be
- * inflated of one file, which together with the largest view of it (DEBUG_VIEW_MAX) stays below 256 MB. */
-#define DEBUG_WORK_MAX ((uint64_t)2 << 30)
-#define DEBUG_INFLATED_MAX ((size_t)160 << 20)
+/* What processes say of their own code: the largest perf maps are some 100 MB, a second's work. */
+#define JIT_BYTES_MAX ((uint64_t)256 << 20)
 
 #define PATH_SIZE 4096 /* of a source file; what is longer is cut */
 
@@ -90,7 +92,10 @@ struct job {
 	uint64_t first_function_id;
 	const struct symbolize_options *options;
 	struct debug_budget debug_budget;
-	unsigned over_budget; /* files */
+	struct known_files known_files;
+	unsigned over_budget, changed; /* files */
+	struct file_budget jit_budget;
+	unsigned jit_over_budget; /* processes */
 };
 
 /* Chains every location that lacks a line to the file of its mapping. */
@@ -158,6 +163,18 @@ open_vdso(struct elf_source **ret)
 				      ret);
 }
 
+/* Whether what was opened is what was mapped: the names of a file that was replaced, or written over, would
+ * be lies. The vdso (no descriptor) is. */
+static bool
+is_the_file(struct job *job, const char *path, const char *build_id, int fd, struct elf_source *source)
+{
+	bool is_same = build_id[0] ? source && elf_source_has_build_id(source, build_id)
+				   : fd < 0 || known_files_is(&job->known_files, path, fd);
+
+	job->changed += !is_same;
+	return is_same;
+}
+
 /* The file's names. *fd must outlive them, and is -1 unless the file is the one that was mapped. */
 static struct module_names *
 open_names(struct job *job, const char *path, const char *build_id, int *fd)
@@ -174,12 +191,9 @@ open_names(struct job *job, const char *path, const char *build_id, int *fd)
 	} else {
 		return NULL; /* [vsyscall], [anon:...]: nothing to open */
 	}
-	if (error) {
-		close_fd(fd);
+	if (error && *fd < 0)
 		return NULL;
-	}
-	/* A file that was replaced since: its names would be lies. */
-	if (build_id[0] && !elf_source_has_build_id(source, build_id)) {
+	if (!is_the_file(job, path, build_id, *fd, source) || error) {
 		elf_source_close(source);
 		close_fd(fd);
 		return NULL;
@@ -407,12 +421,10 @@ name_known_locations(struct job *job, struct file_record *file, const struct nam
 	return 0;
 }
 
-/* By the file itself, whose identity was checked, or by its debug file. */
-static int
-find_sources(struct job *job, const struct file_record *file, int fd, const struct module_names *names,
-	     struct source_batch *ret)
+/* malloc'ed; NULL: out of memory. */
+static uint64_t *
+addresses_of(const struct job *job, const struct file_record *file, size_t *ret_count)
 {
-	const struct module_files *files = module_names_files(names);
 	size_t count = 0;
 	uint64_t *addresses;
 
@@ -420,12 +432,29 @@ find_sources(struct job *job, const struct file_record *file, int fd, const stru
 		count++;
 	addresses = calloc(count, sizeof(*addresses));
 	if (!addresses)
-		return -ENOMEM;
+		return NULL;
 	count = 0;
 	for (uint32_t i = file->first_location; i != END_OF_CHAIN; i = job->next_location[i])
 		addresses[count++] = job->profile->location[i]->address;
+	*ret_count = count;
+	return addresses;
+}
+
+/* By the file itself, whose identity was checked, or by its debug file. */
+static int
+find_sources(struct job *job, const struct file_record *file, int fd, const struct module_names *names,
+	     struct source_batch *ret)
+{
+	const struct module_files *files = module_names_files(names);
+	size_t count;
+	uint64_t *addresses = addresses_of(job, file, &count);
+
+	if (!addresses)
+		return -ENOMEM;
 	job->debug_budget.is_exceeded = false;
 	source_batch_find(ret, fd, files, &job->debug_budget, addresses, count);
+	if (module_names_go(names))
+		source_batch_add_go(ret, module_names_go(names), &job->debug_budget);
 	job->over_budget += job->debug_budget.is_exceeded;
 	return 0;
 }
@@ -441,13 +470,64 @@ open_sources(struct job *job, const struct file_record *file, struct name_source
 		error = find_sources(job, file, *fd, sources->names, &sources->debug);
 	/* What could not be had, or not in full, may be had the next time. */
 	sources->is_kept = job->options->cache && sources->build_id[0] && sources->names &&
-			   job->over_budget == over_budget;
+			   job->over_budget == over_budget && !module_names_files(sources->names)->is_late;
+	return error;
+}
+
+/* Shown as it stands: "LazyCompile:~foo /a.js:12" is what node calls it. ddprof has "jit" where the file
+ * would be. */
+static int
+name_jit_location(struct job *job, const struct jit_batch *batch, Location *location)
+{
+	static const struct source_frame nameless = {.function = "[anonymous]"};
+	const struct source_frame *frame = jit_batch_at(batch, location->address);
+	const struct name_sources sources = {.base = frame ? "jit" : "Anonymous"};
+	char name[DEMANGLE_SIZE];
+	uint32_t number;
+	int error = make_lines(job, location, 1);
+
+	frame = frame ? frame : &nameless;
+	demangle(frame->function, name);
+	if (!error)
+		error = string_table_put(&job->strings, &job->budget, name, &number);
+	return error ? error : set_source_line(job, &sources, number, frame, location->line[0]);
+}
+
+static int
+open_jit(const struct job *job, uint32_t pid, enum jit_file file)
+{
+	return job->finder->open_jit ? job->finder->open_jit(job->finder->context, pid, file) : -ENOENT;
+}
+
+/* Nothing of it goes to the cache: what was at an address a minute ago may be another function now. */
+static int
+name_jit_code(struct job *job, const struct file_record *file, uint32_t pid)
+{
+	OWNED_FD map = open_jit(job, pid, JIT_PERF_MAP);
+	OWNED_FD dump = open_jit(job, pid, JIT_DUMP);
+	struct jit_batch batch;
+	size_t count;
+	uint64_t *addresses = addresses_of(job, file, &count);
+	int error = 0;
+
+	if (!addresses)
+		return -ENOMEM;
+	job->jit_budget.is_exceeded = false;
+	jit_batch_find(&batch, map, dump, &job->jit_budget, addresses, count);
+	job->jit_over_budget += job->jit_budget.is_exceeded;
+	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i])
+		error = name_jit_location(job, &batch, job->profile->location[i]);
+	jit_batch_destroy(&batch);
 	return error;
 }
 
 static int
 name_file(struct job *job, struct file_record *file)
 {
+	uint32_t pid;
+
+	if (jit_mapping_parse(pprof_string(job->profile, file->path), &pid))
+		return file->first_location == END_OF_CHAIN ? 0 : name_jit_code(job, file, pid);
 	struct name_sources sources = {.path = pprof_string(job->profile, file->path),
 				       .build_id = pprof_string(job->profile, file->build_id)};
 	OWNED_FD fd = -1;
@@ -505,31 +585,43 @@ shorten_mappings(struct job *job)
 	return 0;
 }
 
-/* Says how many files' debug information was left out, if any was. */
+/* Says how much was left out, if anything was. */
 static int
-append_comment(struct job *job)
+append_comments(struct job *job)
 {
+	const struct {
+		const char *key;
+		unsigned count;
+	} counters[] = {
+		{"ddprof.debug_info.over_budget", job->over_budget},
+		{"ddprof.jit.over_budget", job->jit_over_budget},
+		{"ddprof.modules_changed", job->changed},
+	};
+	const size_t counters_count = sizeof(counters) / sizeof(counters[0]);
 	Profile *profile = job->profile;
-	int64_t *all = arena_allocate_array(&job->arena, profile->n_comment + 1, sizeof(*all));
-	char text[64];
-	uint32_t number;
-	int error;
+	int64_t *all = arena_allocate_array(&job->arena, profile->n_comment + counters_count, sizeof(*all));
 
-	if (job->over_budget == 0)
-		return 0;
 	if (!all)
 		return -ENOMEM;
-	snprintf(text, sizeof(text), "ddprof.debug_info.over_budget=%u", job->over_budget);
-	error = string_table_put(&job->strings, &job->budget, text, &number);
-	if (error)
-		return error;
 	if (profile->n_comment)
 		memcpy(all, profile->comment, profile->n_comment * sizeof(*all));
-	all[profile->n_comment++] = string_index(job, number);
 	profile->comment = all;
+	for (size_t i = 0; i < counters_count; i++) {
+		char text[64];
+		uint32_t number;
+
+		if (counters[i].count == 0)
+			continue;
+		snprintf(text, sizeof(text), "%s=%u", counters[i].key, counters[i].count);
+		int error = string_table_put(&job->strings, &job->budget, text, &number);
+		if (error)
+			return error;
+		all[profile->n_comment++] = string_index(job, number);
+	}
 	return 0;
 }
 
+/* Says of how many files debug information was left out, and how many are not what was mapped, if any. */
 static int
 append_functions(struct job *job)
 {
@@ -618,20 +710,25 @@ symbolize_profile(const uint8_t *in, size_t in_size, const struct file_finder *f
 		.budget.limit = NAME_BYTES_MAX,
 		.first_function_id = 1,
 		.options = options,
-		.debug_budget = {.work_left = DEBUG_WORK_MAX, .inflated_left = DEBUG_INFLATED_MAX},
+		.debug_budget = DEBUG_BUDGET,
+		.jit_budget.bytes_left = JIT_BYTES_MAX,
 	};
 	int error = pprof_decode(in, in_size, &job.arena, &job.profile);
 
 	if (!error) {
 		start(&job);
-		error = group_locations(&job);
+		error = known_files_take(job.profile, &job.arena, &job.known_files);
 	}
+	if (!error)
+		error = group_locations(&job);
 	if (!error)
 		error = name_files(&job);
 	if (!error)
+		error = jit_locations_hide(job.profile, &job.budget);
+	if (!error)
 		error = shorten_mappings(&job);
 	if (!error)
-		error = append_comment(&job);
+		error = append_comments(&job);
 	if (!error)
 		error = append_functions(&job);
 	if (!error)
