@@ -598,7 +598,6 @@ reap_roles(struct session *session)
 			self_measure_ended(&session->measure, self_role_of(role), &usage);
 		if (!role || session->phase == PHASE_OVER)
 			continue;
-		self_measure_ended(&session->measure, self_role_of(role), &usage);
 		role->pid = 0; /* may be somebody else's from now on */
 		hear_last_words(session, role);
 		role_died(session, role, status);
