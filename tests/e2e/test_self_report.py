@@ -237,7 +237,8 @@ class StatsdServer(threading.Thread):
             name, value = re.fullmatch(re.escape(self.PREFIX) + r"([a-z_.]+):(-?\d+)\|g", line).groups()
             if name == "event.count":
                 found.append({})
-            found[-1][name] = int(value)
+            if found:  # else it came in the middle of one
+                found[-1][name] = int(value)
         return found
 
 
@@ -284,32 +285,30 @@ class Statsd(unittest.TestCase):
 
     def test_server_comes_and_goes(self):
         """It costs the gauges of that time, which are counted, and nothing else."""
-        session = support.Session(self, [target("split"), "6"], ["-u", "1", "-b", self.path])
+        session = support.Session(self, [target("split"), "10"], ["-u", "1", "-b", self.path])
         support.wait_until(lambda: len(session.profile_paths()) >= 1, 30, "a profile")
         server = StatsdServer(self.path)
         support.wait_until(lambda: len(server.reports()) >= 2, 30, "gauges")
         server.stop()
         session.finish()
         profiles = session.profiles()
-        reports = server.reports()
+        reports = [report for report in server.reports() if "statsd.failures" in report]  # it may have left in the middle of one
         self.assertGreater(len(profiles), len(reports))
         last = profiles[-1].ledger("statsd.failures")
-        self.assertEqual(reports[0]["statsd.failures"] % len(reports[0]), 0)
         self.assertGreaterEqual(reports[0]["statsd.failures"], len(reports[0]))  # nobody was there for the first
         self.assertGreater(last, reports[-1]["statsd.failures"])
-        for report in reports[:-1]:
-            profile = next(p for p in profiles if p.ledger("records") == report["event.count"])
+        for report in reports:
+            profile = next(p for p in profiles if p.ledger("profiler.cpu_ns") == report["profiler.cpu_ns"])
             self.check(report, profile)
 
     def test_queue(self):
         """A receiver that is down: what waits grows, gets older and is tried again; then it is gone."""
         server, statsd = receiver.Receiver(self), StatsdServer(self.path)
-        session = support.Session(self, ["/bin/cat"], ["-u", "1", "--url", server.url, "-b", self.path, "--wait"],
-                                  stdin=subprocess.PIPE)
+        session = support.Session(self, ["/bin/sleep", "100"], ["-u", "1", "--url", server.url, "-b", self.path])
         support.wait_until(lambda: len(statsd.reports()) >= 5, 60, "gauges")
         server.start()
-        # the pauses between tries have grown to some seconds, and are as long as chance wants
-        support.wait_until(lambda: statsd.reports()[-1].get("queue.depth", 9) < 3, 60, "an empty queue")
+        support.wait_until(lambda: statsd.reports()[-1].get("queue.depth") == 0, 90, "the queue to be empty")  # it backed off
+        os.kill(session.pid, signal.SIGTERM)
         session.finish()
         statsd.stop()
         reports = statsd.reports()
@@ -320,8 +319,7 @@ class Statsd(unittest.TestCase):
         self.assertGreater(reports[4]["queue.bytes"], 3 * reports[4]["pprof.size"])
         self.assertGreaterEqual(reports[4]["upload.retries"], 2)
         self.assertEqual(reports[4]["upload.count"], 4)  # the folder has them
-        self.assertLess(depths[-1], 3)
-        self.assertGreater(reports[-1]["upload.count"], 4 + 4)
+        self.assertGreaterEqual(reports[-1]["upload.count"], 2 * (len(reports) - 2))
         sizes = sum(len(r.body) for r in server.requests if r.answer == 200)
         self.assertGreater(reports[-1]["upload.bytes"], 0)
         self.assertLess(reports[-1]["upload.bytes"], sizes + sum(map(os.path.getsize, session.profile_paths())) + 4096 * len(reports))

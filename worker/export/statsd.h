@@ -4,7 +4,7 @@
 
 #include "worker/export/self_metrics.h"
 
-#define STATSD_PATIENCE_MS 200 /* for all of them together */
+#define STATSD_PATIENCE_MS 500 /* for all of them together */
 
 /* Sends all metrics to the Unix datagram socket at `path`, opened anew: the server may have been replaced.
  * How many could not be sent; *ret_error is why the last of them could not (errno; untouched if none). */
