@@ -32,7 +32,7 @@ from support import LAUNCH, target
 
 SEED = int(os.environ.get("DDPROF_SEED", time.time_ns() % 1000000))
 STATUS = 7
-HANG_S = 75  # more than all time limits of ours one after the other
+HANG_S = 100  # more than all time limits of ours one after the other: launch 5, last profile 10, delivery 60 and its grace of 10
 WIDTH = 2 * (os.cpu_count() or 1)  # cells wait for each other's processes more than for a CPU
 SLEEPERS = 48  # cells that only wait for a time limit of ours
 

@@ -898,6 +898,15 @@ advance(struct session *session)
 	advance_waiting_parent(session);
 }
 
+/* One descriptor, which may be polled where all of them may not. An error is for its handler to find. */
+static bool
+has_something(int fd)
+{
+	struct pollfd watched = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&watched, 1, 0) != 0;
+}
+
 /* EINVAL: somebody lowered our limit of open files below the number that is to be watched. What may be there
  * is looked at without waiting, so that the session ends as it should. */
 static void
@@ -906,9 +915,16 @@ look_everywhere(struct session *session)
 	struct role_process *roles[] = {&session->unwinder, &session->symbolizer, &session->exporter};
 
 	(void)poll(NULL, 0, LOOK_AGAIN_MS);
-	for (size_t i = 0; i < 3; i++)
+	if (has_something(session->launch))
+		handle_launcher(session);
+	if (has_something(session->wait))
+		handle_waiting_parent(session);
+	for (size_t i = 0; i < 3; i++) {
+		if (has_something(roles[i]->broker))
+			handle_broker(session, roles[i]);
 		if (roles[i]->control >= 0)
 			(void)handle_control(session, roles[i]);
+	}
 	handle_signals(session);
 }
 
