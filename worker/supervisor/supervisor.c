@@ -703,7 +703,11 @@ have_events_ended(struct session *session)
 	while (session->watched_ring < session->ring_set.ring_count) {
 		struct pollfd event = {.fd = session->ring_set.fd[session->watched_ring]};
 
-		if (poll(&event, 1, 0) < 1 || !(event.revents & (POLLHUP | POLLERR)))
+		int ready = poll(&event, 1, 0);
+
+		/* an error: our limit of open files was lowered to none, and nothing can be watched to its
+		 * end */
+		if (ready == 0 || (ready > 0 && !(event.revents & (POLLHUP | POLLERR))))
 			return false;
 		session->watched_ring++;
 	}
