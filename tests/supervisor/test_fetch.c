@@ -156,6 +156,17 @@ test_patience_ends(void **state)
 }
 
 static void
+test_symbolizer_dies(void **state)
+{
+	(void)state;
+	assert_int_equal(fetch_debug_file(&fetch, ID, &exporter, 0), -EINPROGRESS);
+	fetch_symbolizer_died(&fetch);
+	assert_true(exporter_says(ID, 0, true, 10)); /* kept, but said to nobody */
+	assert_int_equal(channel_receive(symbolizer_end, &message, 0), -ETIMEDOUT);
+	assert_true(fetch_debug_file(&fetch, ID, &exporter, 20) >= 0);
+}
+
+static void
 test_exporter_dies(void **state)
 {
 	(void)state;
@@ -214,6 +225,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_missing, start, finish),
 		cmocka_unit_test_setup_teardown(test_failure_is_not_for_ever, start, finish),
 		cmocka_unit_test_setup_teardown(test_patience_ends, start, finish),
+		cmocka_unit_test_setup_teardown(test_symbolizer_dies, start, finish),
 		cmocka_unit_test_setup_teardown(test_exporter_dies, start, finish),
 		cmocka_unit_test_setup_teardown(test_exporter_that_is_not_there_yet, start, finish),
 		cmocka_unit_test_setup_teardown(test_lies, start, finish),

@@ -127,6 +127,12 @@ fetch_advance(struct fetch *fetch, struct role_process *exporter, struct role_pr
 }
 
 void
+fetch_symbolizer_died(struct fetch *fetch)
+{
+	fetch->is_awaited = false;
+}
+
+void
 fetch_exporter_died(struct fetch *fetch, struct role_process *symbolizer)
 {
 	if (!fetch->is_asked)

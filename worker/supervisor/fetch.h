@@ -38,6 +38,10 @@ bool fetch_take(struct fetch *fetch, struct message *message, struct role_proces
 int64_t fetch_advance(struct fetch *fetch, struct role_process *exporter, struct role_process *symbolizer,
 		      int64_t now_ms);
 
+/* The symbolizer died: its successor asked nothing, and an answer would be taken for that to another
+ * question. */
+void fetch_symbolizer_died(struct fetch *fetch);
+
 /* The exporter died. */
 void fetch_exporter_died(struct fetch *fetch, struct role_process *symbolizer);
 

@@ -264,6 +264,8 @@ role_died(struct session *session, struct role_process *role, int status)
 
 	describe_end(status, how, sizeof(how));
 	pipeline_role_died(session->pipeline, role->role);
+	if (role->role == ROLE_SYMBOLIZER)
+		fetch_symbolizer_died(&session->fetch);
 	if (role->role == ROLE_EXPORTER) {
 		session->deliveries.status.taken = 0;
 		fetch_exporter_died(&session->fetch, &session->symbolizer);
