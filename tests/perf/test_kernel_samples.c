@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#define RING_BYTES (1u << 20)
+#define RING_BYTES (1u << 22) /* some 60 samples of 64 KB */
 #define FREQUENCY_HZ 1000
 #define BURN_MS 60
 #define KERNEL_BEGIN 0xffff000000000000ull /* the upper half, on both architectures */
@@ -119,7 +119,7 @@ check_level(enum sampling_level level)
 	}
 	assert_int_equal(status, 0);
 	assert_int_equal(malformed, 0);
-	assert_true(in_kernel > 10); /* of some 60; a ring may be too small for those of the largest level */
+	assert_true(in_kernel > 20); /* of some 60; by sanitizers a fourth is in user space */
 	perf_ring_unmap(&ring);
 	close(fd);
 	close(start[0]);
