@@ -100,6 +100,7 @@ enum launch_fd {
 	LAUNCH_FD_DELIVERY, /* sealed memfd of ipc/delivery.h: for the exporter's eyes only */
 	LAUNCH_FD_SPOOL,    /* --spool: directory */
 	LAUNCH_FD_PREFIX,   /* --debug_pprof_prefix: its directory */
+	LAUNCH_FD_KALLSYMS, /* /proc/kallsyms, with the caller's right to see addresses in it */
 	LAUNCH_FD_COUNT,
 };
 
@@ -110,7 +111,7 @@ struct launch_request {
 	uint32_t frequency_hz;
 	uint32_t levels;        /* bit i: enum sampling_level i of policy/levels.h is wanted */
 	uint32_t stack_bytes;   /* 0, or what samples copy instead of the size that belongs to their level */
-	uint32_t kernel_frames; /* 1: samples in the kernel too; in SETUP: they are taken */
+	uint32_t kernel_frames; /* enum kernel_frames of policy/events.h; in SETUP: as it was granted */
 };
 _Static_assert(sizeof(struct launch_request) == 24, "wire layout");
 
@@ -182,13 +183,14 @@ struct start_message {
 	uint32_t unwind;         /* enum unwind_method */
 	uint32_t has_symbolizer; /* else addresses of code that processes make would only tell where it was */
 	uint32_t level; /* the last one LEVEL named; LEVEL_COUNT: none yet, events are as they were opened */
-	uint32_t kernel_frames; /* samples are taken in the kernel too */
+	uint32_t kernel_frames; /* enum kernel_frames */
 	uint32_t padding;
 	char container_id[CONTAINER_ID_MAX];
 	char tags[START_TAGS_MAX]; /* "service:a,env:b,version:c,key:value": whom the profile is about */
 	int64_t start_ns;          /* CLOCK_REALTIME: of the period it begins or continues */
 	uint64_t sequence;         /* of the profile it will finish next */
 	uint64_t kernel_count_ns, kernel_lost; /* session totals that earlier profiles account for */
+	uint64_t kernel_offset;                /* as in OPENED; 0: nobody can name code of the kernel */
 };
 
 /* LEVEL: what the unwinder is about to sample at. */
@@ -345,13 +347,17 @@ enum jit_file {
 	JIT_FILES,
 };
 struct open_jit {
-	uint32_t pid;
+	uint32_t pid;  /* JIT_PID_OF_KERNEL, JIT_PERF_MAP: /proc/kallsyms */
 	uint32_t file; /* enum jit_file */
 };
+#define JIT_PID_OF_KERNEL 0
 /* OPENED: error 0 comes with exactly one descriptor. */
 struct opened {
 	int32_t error;
 	uint32_t candidate; /* OPEN_MAPPING, OPEN_DEBUG: which of the places it may be found at */
+	/* OPEN_JIT of the kernel: what was added to its addresses where a profile has them, which is the
+	 * secret of this session: should such a profile get out without names, it does not tell them. */
+	uint64_t kernel_offset;
 };
 
 /* FETCH: the exporter is to ask debuginfod servers for the debug file of a build id (lower-case hex). One at

@@ -5,6 +5,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
+#include "launcher/kallsyms.h"
 #include "launcher/limit_failure.h"
 #include "launcher/sealed_memfd.h"
 #include "policy/events.h"
@@ -135,7 +136,9 @@ send_request(int channel, const struct launch_options *options, const int fds[LA
 		.frequency_hz = options->frequency_hz,
 		.levels = levels_of(options),
 		.stack_bytes = options->stack_sample_size,
-		.kernel_frames = options->kernel_frames,
+		.kernel_frames = fds[LAUNCH_FD_KALLSYMS] >= 0 ? KERNEL_FRAMES_NAMED
+				 : options->kernel_frames     ? KERNEL_FRAMES_ENTRY
+							      : KERNEL_FRAMES_NONE,
 	};
 	int attached[LAUNCH_FD_COUNT];
 	size_t count = 0;
@@ -247,6 +250,7 @@ launch_start(const struct launch_options *options, const struct log_destination 
 	if (config < 0)
 		return outcome(config == -EFBIG ? FAILURE_FILE_SIZE : FAILURE_SETUP, -config);
 
+	OWNED_FD kallsyms = options->kernel_frames && !options->disable_symbolization ? kallsyms_open() : -1;
 	const int fds[LAUNCH_FD_COUNT] = {
 		[LAUNCH_FD_CONFIG] = config,
 		[LAUNCH_FD_OUTPUT] = output,
@@ -255,6 +259,7 @@ launch_start(const struct launch_options *options, const struct log_destination 
 		[LAUNCH_FD_DELIVERY] = delivery->config,
 		[LAUNCH_FD_SPOOL] = delivery->spool,
 		[LAUNCH_FD_PREFIX] = delivery->prefix,
+		[LAUNCH_FD_KALLSYMS] = kallsyms,
 	};
 	return ask_opener(options, fds, ret_channel);
 }

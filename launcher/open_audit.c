@@ -71,6 +71,8 @@ capability_name(int capability)
 					     : "none";
 }
 
+static const char *const kernel_frames_text[] = {"", " kernel_frames=yes", " kernel_frames=named"};
+
 static void
 add_request(struct line *line)
 {
@@ -85,7 +87,8 @@ add_request(struct line *line)
 	line_add(line, " stack=");
 	line_add_number(line,
 			levels ? level_stack_bytes(31 - __builtin_clz(levels), request->stack_bytes) : 0);
-	line_add(line, request->kernel_frames ? " kernel_frames=yes cpus=" : " cpus=");
+	line_add(line, kernel_frames_text[request->kernel_frames]);
+	line_add(line, " cpus=");
 	line_add_number(line, subject->rings.ring_count / 2);
 }
 

@@ -78,11 +78,13 @@ open_learning(struct perf_event_attr *attributes, pid_t pid, int cpu)
 
 /* Finds out with the first event of a kind what it takes, the least privilege first. Debian's kernels refuse
  * CAP_PERFMON where others want nothing at all: versions and settings tell less than trying. What worked
- * stays in effect. */
+ * stays in effect. Addresses of the kernel's go only to who could have them without us: nothing of ours was
+ * needed, or /proc/kallsyms is open to the caller. */
 static int
 open_first(struct opening *opening, struct perf_event_attr *attributes, int cpu)
 {
 	static const int capabilities[] = {NO_CAPABILITY, CAP_PERFMON, CAP_SYS_ADMIN};
+	uint32_t *frames = &opening->request.kernel_frames;
 	int fd = -EACCES;
 
 	for (size_t i = 0; i < sizeof(capabilities) / sizeof(capabilities[0]); i++) {
@@ -90,6 +92,10 @@ open_first(struct opening *opening, struct perf_event_attr *attributes, int cpu)
 			continue;
 		opening->capability = capabilities[i];
 		raise_only(capabilities[i]);
+		if (*frames == KERNEL_FRAMES_NAMED && i > 0 && !may_raise(CAP_SYSLOG))
+			*frames = KERNEL_FRAMES_ENTRY;
+		if (!attributes->exclude_kernel)
+			event_include_kernel(*frames, attributes);
 		fd = open_learning(attributes, opening->parent, cpu);
 		if (fd != -EACCES && fd != -EPERM)
 			return fd;
@@ -97,8 +103,8 @@ open_first(struct opening *opening, struct perf_event_attr *attributes, int cpu)
 	opening->capability = NO_CAPABILITY; /* none was of use */
 	if (attributes->exclude_kernel)
 		return fd;
-	opening->request.kernel_frames = 0; /* user space needs less */
-	attributes->exclude_kernel = 1;
+	*frames = KERNEL_FRAMES_NONE; /* user space needs less */
+	event_include_kernel(*frames, attributes);
 	return open_first(opening, attributes, cpu);
 }
 
@@ -122,8 +128,7 @@ open_on_all_cpus(struct opening *opening)
 
 	attributes[1].sample_freq = opening->request.frequency_hz;
 	level_apply(first, opening->request.stack_bytes, &attributes[1]);
-	if (opening->request.kernel_frames)
-		event_include_kernel(&attributes[1]);
+	event_include_kernel(opening->request.kernel_frames, &attributes[1]);
 	for (int cpu = 0; cpu < UINT16_MAX; cpu++) {
 		for (size_t i = 0; i < 2; i++) {
 			int fd = opening->rings.count > i ? open_event(&attributes[i], opening->parent, cpu)

@@ -19,7 +19,8 @@ is_possible(const struct launch_request *request)
 {
 	return request->event != EVENT_SIDEBAND && event_policy(request->event) &&
 	       request->frequency_hz >= 1 && request->frequency_hz <= FREQUENCY_MAX_HZ &&
-	       request->levels > 0 && request->levels <= LEVELS_ALL && request->kernel_frames <= 1 &&
+	       request->levels > 0 && request->levels <= LEVELS_ALL &&
+	       request->kernel_frames <= KERNEL_FRAMES_NAMED &&
 	       (request->stack_bytes == 0 ||
 		(request->stack_bytes >= STACK_MIN_BYTES && request->stack_bytes <= STACK_MAX_BYTES &&
 		 request->stack_bytes % 8 == 0));
@@ -30,7 +31,8 @@ is_possible(const struct launch_request *request)
 static void
 require_allowed(struct launch_request *request, const struct admin_policy *policy)
 {
-	request->kernel_frames &= policy->kernel_frames;
+	if (!policy->kernel_frames)
+		request->kernel_frames = KERNEL_FRAMES_NONE;
 	if (!(policy->events & 1u << request->event))
 		die(FAILURE_POLICY_EVENT, 0);
 	if (request->frequency_hz > policy->max_frequency_hz)

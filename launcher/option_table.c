@@ -477,7 +477,8 @@ const struct option_row option_table[OPTION_COUNT] = {
 		.name = "kernel_frames", .variable = "DD_PROFILING_KERNEL_FRAMES", .placeholder = "BOOL",
 		.default_text = "true",
 		.help = "Whether to show which functions time in the kernel was spent for, as frames '[kernel]', where the "
-			"administrator's policy allows it (docs/policy.md). Otherwise it is one such frame for all of it.",
+			"administrator's policy allows it (docs/policy.md), and above them the kernel's own if you may know "
+			"them (root). Otherwise it is one such frame for all of it.",
 		.accepts = "true, yes, on, 1, false, no, off or 0",
 		.kind = OPTION_KIND_BOOLEAN, .offset = VALUE(options.kernel_frames),
 	},

@@ -61,7 +61,8 @@ event_policy(enum event_id id)
 }
 
 void
-event_include_kernel(struct perf_event_attr *attributes)
+event_include_kernel(enum kernel_frames frames, struct perf_event_attr *attributes)
 {
-	attributes->exclude_kernel = 0;
+	attributes->exclude_kernel = frames == KERNEL_FRAMES_NONE;
+	attributes->exclude_callchain_kernel = frames != KERNEL_FRAMES_NAMED;
 }

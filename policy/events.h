@@ -29,7 +29,15 @@ struct event_policy {
 
 const struct event_policy *event_policy(enum event_id id); /* NULL: no such event */
 
-/* The one attribute that the administrator's policy can change (kernel_frames), and the kernel's own rules
- * must allow: samples that fall into the kernel are taken too. They show the user's registers and stack as
- * they were when it entered the kernel; no address of the kernel's is ever in a record. */
-void event_include_kernel(struct perf_event_attr *attributes);
+/* How much of the kernel is in samples, for who asks and who grants it: the smaller one counts. */
+enum kernel_frames {
+	KERNEL_FRAMES_NONE,  /* only user space is sampled */
+	KERNEL_FRAMES_ENTRY, /* the kernel too: the user's registers and stack as they were when it was
+				entered */
+	KERNEL_FRAMES_NAMED, /* ... and the addresses of the kernel's own call chain, for somebody with names
+			      */
+};
+
+/* All that the administrator's policy can change (kernel_frames), and the kernel's own rules must allow. No
+ * more of the kernel is ever in a record: no register, and nothing of a stack. */
+void event_include_kernel(enum kernel_frames frames, struct perf_event_attr *attributes);

@@ -502,13 +502,15 @@ prepare(struct unwinder_role *role)
 	if (!role->merge || collector_init(&role->collector, ask_supervisor, role, PROFILE_MEMORY_MAX) < 0)
 		return -ENOMEM;
 	role->collector.keeps_jit_addresses = role->start.has_symbolizer;
+	role->collector.kernel_offset = role->start.kernel_offset;
 	role->collector.ledger.restarts = role->start.restarts;
 	role->kernel_count_ns = role->start.kernel_count_ns;
 	role->kernel_lost = role->start.kernel_lost;
 	role->sequence = role->start.sequence;
 	role->period_start_ns = role->start.start_ns;
 	role->target.pid = role->start.target_pid;
-	missing_time_init(&role->missing, role->start.period_ns, role->start.kernel_frames);
+	missing_time_init(&role->missing, role->start.period_ns,
+			  role->start.kernel_frames != KERNEL_FRAMES_NONE);
 	missing_time_add_task(&role->missing, role->start.target_pid);
 	result = journal_replay(journal, replay, role);
 	missing_time_forget_ended(&role->missing);

@@ -96,8 +96,9 @@ static const struct request_lie {
 	{"stack not in words", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 32764},
 	{"stack too large", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, STACK_MAX_BYTES + 8},
 	{"stack far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0xfffffff8},
-	{"more than a yes to the kernel", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0, 2},
-	{"a yes to the kernel far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0, UINT32_MAX},
+	{"more of the kernel than there is", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0,
+	 KERNEL_FRAMES_NAMED + 1},
+	{"the kernel far out", HONEST_KIND, HONEST_FDS, EVENT_SCPU, 99, LEVELS_ALL, 0, UINT32_MAX},
 };
 
 static bool

@@ -424,6 +424,10 @@ seed("perf_map", at_1000, u16(0), b"1000 40 narrow\n10000000000001000 40 wide\n"
 seed("perf_map", u64(0), u8(0x10), u16(0xFFFF), b"1000 40 the end of a long line\n")
 for padding in range(65536 - len(MAP), 65536, 16):
     seed("perf_map", at_1000, u16(padding), MAP)
+KALLSYMS = (b"0000000000000000 A percpu\n1000 T _stext\n1000 T _text\n1020 t __a\n1020 T a\n1020 W bb\n1030 d data\n1040 t m\t[ext4]\n"
+            b"1010 t late\n1060 \0 x\n1050 t nul\0rest\n10000000000001000 t x\n1070 T " + b"n" * 300 + b"\t[" + b"m" * 80 + b"]\n1080 t open")
+seed("kallsyms", at_1000, KALLSYMS)
+seed("kallsyms", u64(-0x100), u8(0x10), b"ffffffffffffff00 t up\nffffffffffffff20 T to_the_end\n")
 
 
 def dump_record(kind, *body):

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 
-MAX_CODE_LINES = 1585  # growth is a decision; the last: 99 lines for events of several levels
+MAX_CODE_LINES = 1593  # growth is a decision; the last: 9 lines for who may see addresses of the kernel's
 
 link_map, sources, allowed_list = map(os.path.abspath, sys.argv[1:])
 os.chdir(os.path.dirname(link_map))  # the linker ran there, and its map has relative names

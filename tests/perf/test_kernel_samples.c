@@ -1,5 +1,6 @@
 /* Samples that fall into the kernel, as the running kernel writes them: the user's registers and stack with
- * which it was entered, at every level, and not one address of the kernel's. */
+ * which it was entered, at every level, and not one address of the kernel's unless its chain was asked for.
+ */
 
 #include "policy/events.h"
 #include "policy/levels.h"
@@ -46,12 +47,12 @@ read_zeros(int start)
 }
 
 static int
-open_event(enum sampling_level level, pid_t pid)
+open_event(enum sampling_level level, enum kernel_frames frames, pid_t pid)
 {
 	struct perf_event_attr attr = event_policy(EVENT_SCPU)->attributes;
 
 	level_apply(level, 0, &attr);
-	event_include_kernel(&attr);
+	event_include_kernel(frames, &attr);
 	attr.sample_freq = FREQUENCY_HZ;
 	attr.disabled = attr.enable_on_exec = attr.inherit = 0; /* one task, whatever CPU it runs on */
 	int fd = (int)syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
@@ -77,8 +78,17 @@ expect_no_kernel_address(const struct ring_record *record, const struct sample_r
 	}
 }
 
+/* Of a sample in the kernel, where it was and who called; of others nothing. */
 static void
-check_level(enum sampling_level level)
+expect_kernel_chain(const struct sample_record *sample)
+{
+	assert_int_equal(sample->kernel_chain_count > 0, sample->in_kernel);
+	for (size_t i = 0; i < sample->kernel_chain_count; i++)
+		assert_true(sample->kernel_chain[i] >= KERNEL_BEGIN);
+}
+
+static void
+check_level(enum sampling_level level, enum kernel_frames frames)
 {
 	struct perf_ring ring;
 	struct ring_record record;
@@ -91,7 +101,7 @@ check_level(enum sampling_level level)
 	pid_t child = fork();
 	if (child == 0)
 		read_zeros(start[0]);
-	int fd = open_event(level, child);
+	int fd = open_event(level, frames, child);
 	if (fd < 0) {
 		const char *must = getenv("DDPROF_MUST_WORK");
 		int error = errno;
@@ -109,7 +119,10 @@ check_level(enum sampling_level level)
 	while (perf_ring_peek(&ring, &record, &malformed)) {
 		if (record.header.type == PERF_RECORD_SAMPLE) {
 			assert_int_equal(record_decode_sample(&record, &sample), 0);
-			expect_no_kernel_address(&record, &sample);
+			if (frames == KERNEL_FRAMES_NAMED)
+				expect_kernel_chain(&sample);
+			else
+				expect_no_kernel_address(&record, &sample);
 			in_kernel += sample.in_kernel && sample.has_registers;
 			assert_true(!sample.has_registers ||
 				    sample.registers.value[REGISTER_PC] < KERNEL_BEGIN);
@@ -131,7 +144,8 @@ test_levels(void **state)
 {
 	(void)state;
 	for (int level = 0; level < LEVEL_COUNT; level++)
-		check_level((enum sampling_level)level);
+		for (int frames = KERNEL_FRAMES_ENTRY; frames <= KERNEL_FRAMES_NAMED; frames++)
+			check_level((enum sampling_level)level, (enum kernel_frames)frames);
 }
 
 int

@@ -17,6 +17,7 @@
 #define RING_BYTES 8192
 #define MUTATIONS 60000
 #define PROT_EXEC_BIT 4
+#define KERNEL_CODE 0xffffffff81000000ull
 
 static struct record_builder built;
 
@@ -64,7 +65,7 @@ struct sample_fields {
 	bool has_dyn_size;
 	uint64_t dyn_size;
 	size_t trailing;
-	uint64_t chain_said; /* words of the kernel's walk, as the record says */
+	uint64_t chain_said; /* words of the kernel's walk in user space, as the record says */
 	size_t chain_written;
 	bool in_kernel;
 };
@@ -197,6 +198,41 @@ test_no_marker_is_an_address(void **state)
 	assert_int_equal(sample.chain[0], 1);
 	assert_int_equal(sample.chain[1], ~4095ull);
 	assert_int_equal(sample.chain[2], 2);
+}
+
+/* Whose an address is, the last marker before it says; of each kind no more is kept than there is room for.
+ */
+static void
+test_chains_of_both(void **state)
+{
+	static const uint64_t words[] = {
+		PERF_CONTEXT_KERNEL, KERNEL_CODE, KERNEL_CODE + 1,     PERF_CONTEXT_USER, 5,
+		PERF_CONTEXT_GUEST,  6,           PERF_CONTEXT_KERNEL, KERNEL_CODE + 2};
+	struct sample_record sample;
+
+	(void)state;
+	build_sample(&(struct sample_fields){ABI_64, 17, 64, 64, true, 64, 0, 9, 9, true});
+	memcpy(built.bytes + 40, words, sizeof(words));
+	struct ring_record record = in_ring(0);
+	assert_int_equal(record_decode_sample(&record, &sample), 0);
+	assert_int_equal(sample.chain_count, 2);
+	assert_int_equal(sample.chain[0], 5);
+	assert_int_equal(sample.chain[1], 6);
+	assert_int_equal(sample.kernel_chain_count, 3);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(sample.kernel_chain[i], KERNEL_CODE + i);
+	assert_int_equal(sample.stack.size, 64);
+
+	build_sample(&(struct sample_fields){ABI_64, 17, 64, 64, true, 64, 0, 800, 800, true});
+	memcpy(built.bytes + 40, words, 8);
+	record = in_ring(4096);
+	assert_int_equal(record_decode_sample(&record, &sample), 0);
+	assert_int_equal(sample.chain_count, 0);
+	assert_int_equal(sample.kernel_chain_count, SAMPLE_CHAIN_MAX);
+	build_sample(&(struct sample_fields){ABI_64, 17, 64, 64, true, 64, 0, 2, 2});
+	record = in_ring(0);
+	assert_int_equal(record_decode_sample(&record, &sample), 0);
+	assert_int_equal(sample.kernel_chain_count, 0); /* not that of the sample before */
 }
 
 static void
@@ -654,6 +690,7 @@ main(void)
 		RING_TEST(test_sample_in_kernel),
 		RING_TEST(test_chains),
 		RING_TEST(test_no_marker_is_an_address),
+		RING_TEST(test_chains_of_both),
 		RING_TEST(test_samples),
 		RING_TEST(test_truncated_samples),
 		RING_TEST(test_time_of_sideband),

@@ -113,19 +113,21 @@ test_levels(void **state)
 	assert_null(level_policy((enum sampling_level) - 1));
 }
 
-/* The policy may add the kernel's time to samples, and nothing else: no address of the kernel's is asked for.
- */
+/* The policy may add the kernel's time to samples, and to some callers the addresses of its code: nothing
+ * else. */
 static void
 test_include_kernel(void **state)
 {
 	struct perf_event_attr attr = event_policy(EVENT_SCPU)->attributes;
 
 	(void)state;
-	event_include_kernel(&attr);
-	assert_int_equal(attr.exclude_kernel, 0);
+	event_include_kernel(KERNEL_FRAMES_NAMED, &attr);
+	assert_false(attr.exclude_kernel || attr.exclude_callchain_kernel);
+	event_include_kernel(KERNEL_FRAMES_ENTRY, &attr);
+	assert_false(attr.exclude_kernel);
 	assert_true(attr.exclude_callchain_kernel);
 	assert_int_equal(attr.sample_type & (PERF_SAMPLE_IP | PERF_SAMPLE_REGS_INTR), 0);
-	attr.exclude_kernel = 1;
+	event_include_kernel(KERNEL_FRAMES_NONE, &attr);
 	assert_memory_equal(&attr, &event_policy(EVENT_SCPU)->attributes, sizeof(attr));
 }
 

@@ -28,13 +28,18 @@ enum {
 	FILE_MAPPING = 1,
 	JIT_OF_10,
 	JIT_OF_20,
+	JIT_OF_KERNEL,
 };
+
+#define KERNEL_CODE 0xffffffff81000000u
+#define KERNEL_OFFSET (CODE - KERNEL_CODE)
 
 /* What the processes wrote; NULL: nothing. */
 static struct {
 	const char *map_of_10, *map_of_20;
 	const struct dump_builder *dump_of_10;
-	int asked, asked_for_module;
+	const char *kallsyms;
+	int asked, asked_for_module, asked_for_kallsyms;
 } world;
 
 static int
@@ -59,16 +64,26 @@ open_module(void *context, const char *path, const char *build_id)
 	return -ENOENT;
 }
 
+static int
+open_kallsyms(void *context, uint64_t *ret_offset)
+{
+	(void)context;
+	world.asked_for_kallsyms++;
+	*ret_offset = KERNEL_OFFSET;
+	return world.kallsyms ? file_with(world.kallsyms) : -ENOENT;
+}
+
 static bool
 describe(void *context, uint32_t mapping, struct profile_mapping *ret)
 {
-	static char names[2][JIT_MAPPING_NAME_BYTES];
+	static const uint32_t pids[] = {10, 20, JIT_PID_OF_KERNEL};
+	static char names[3][JIT_MAPPING_NAME_BYTES];
 
 	(void)context;
 	*ret = (struct profile_mapping){.memory_limit = 1 << 20, .path = "/usr/bin/thing", .build_id = ""};
 	if (mapping == FILE_MAPPING)
 		return true;
-	jit_mapping_format(names[mapping - JIT_OF_10], mapping == JIT_OF_10 ? 10 : 20);
+	jit_mapping_format(names[mapping - JIT_OF_10], pids[mapping - JIT_OF_10]);
 	*ret = (struct profile_mapping){.memory_start = CODE,
 					.memory_limit = CODE + 0x10000,
 					.path = names[mapping - JIT_OF_10],
@@ -122,7 +137,8 @@ finish_with(const struct file_finder *finder, struct name_cache *cache)
 	return result;
 }
 
-static const struct file_finder finder = {.open_module = open_module, .open_jit = open_jit};
+static const struct file_finder finder = {
+	.open_module = open_module, .open_jit = open_jit, .open_kallsyms = open_kallsyms};
 
 static struct result
 finish(void)
@@ -309,6 +325,63 @@ test_names_are_escaped_and_cut(void **state)
 	forget(&result);
 }
 
+/* Names without addresses; a module is where a file would be. What it is once it is for the whole boot. */
+static void
+test_kernel(void **state)
+{
+	struct name_cache *cache = name_cache_new(1 << 20);
+
+	(void)state;
+	world.map_of_10 = "7f0011112000 40 not the kernel\n";
+	world.kallsyms = "ffffffff81000000 T first\n"
+			 "ffffffff81000040 t _RNvC6kernel4main\n"
+			 "ffffffff81001000 t ext4_read\t[ext4]\n";
+	for (int round = 0; round < 2; round++) {
+		add_sample(JIT_OF_10, CODE);
+		add_sample(JIT_OF_KERNEL, CODE);
+		add_sample(JIT_OF_KERNEL, CODE + 0x3f);
+		add_sample(JIT_OF_KERNEL, CODE + 0x40);
+		add_sample(JIT_OF_KERNEL, CODE + 0x1000);
+		add_sample(JIT_OF_KERNEL, CODE - 1);
+		struct result result = finish_with(&finder, cache);
+		expect_leaf(&result, 0, "not the kernel", "jit", 0);
+		expect_leaf(&result, 1, "first", "[kernel]", 0);
+		expect_leaf(&result, 2, "first", "[kernel]", 0);
+		expect_leaf(&result, 3, "kernel::main", "[kernel]", 0);
+		expect_leaf(&result, 4, "ext4_read", "[ext4]", 0);
+		expect_leaf(&result, 5, "[kernel]", "[kernel]", 0);
+		assert_int_equal(result.profile->n_location, 7); /* with the file's and the root */
+		expect_only_file_mapping(&result);
+		forget(&result);
+		assert_int_equal(world.asked_for_kallsyms,
+				 round + 1); /* the one without a name is asked again */
+		world.kallsyms = "ffffffff81000000 T other\nffffffff81001000 t another\n";
+	}
+	add_sample(JIT_OF_KERNEL, CODE);
+	struct result result = finish_with(&finder, cache);
+	expect_leaf(&result, 0, "first", "[kernel]", 0);
+	assert_int_equal(world.asked_for_kallsyms, 2);
+	forget(&result);
+	name_cache_free(cache);
+}
+
+static void
+test_kernel_without_symbols(void **state)
+{
+	const struct file_finder blind = {.open_module = open_module};
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		add_sample(JIT_OF_KERNEL, CODE);
+		add_sample(JIT_OF_KERNEL, CODE + 0x1000);
+		struct result result = finish_with(round ? &finder : &blind, NULL);
+		expect_leaf(&result, 0, "[kernel]", "[kernel]", 0);
+		expect_leaf(&result, 1, "[kernel]", "[kernel]", 0);
+		expect_only_file_mapping(&result);
+		forget(&result);
+	}
+}
+
 static void
 test_nobody_to_ask(void **state)
 {
@@ -382,6 +455,8 @@ main(void)
 		NAMES_TEST(test_lines),
 		NAMES_TEST(test_nothing_is_kept),
 		NAMES_TEST(test_names_are_escaped_and_cut),
+		NAMES_TEST(test_kernel),
+		NAMES_TEST(test_kernel_without_symbols),
 		NAMES_TEST(test_nobody_to_ask),
 		NAMES_TEST(test_too_much_to_read),
 		NAMES_TEST(test_mapping_names),

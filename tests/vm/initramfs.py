@@ -14,7 +14,7 @@ import support
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOOLS = ("setpriv", "setcap", "apparmor_parser")
-TARGETS = ("split", "short_lived", "exit_with", "report_rights", "without_arguments")
+TARGETS = ("split", "short_lived", "exit_with", "report_rights", "without_arguments", "kernel_time")
 UNIT_TESTS = ("base/test_landlock", "base/test_harden")  # of what depends on the kernel
 CONFINED_CLIENT = "export/confined_client"
 FILES = {

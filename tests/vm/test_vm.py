@@ -499,6 +499,19 @@ class AdministratorsPolicy(Case):
                            options="-e 'sCPU freq=50' --stack_sample_size 16392")
         self.check_profiled("-e 'sCPU freq=50' --stack_sample_size 16384")
 
+    def test_kernel_frames(self):
+        """Functions of the kernel for root, whom it shows where they are; for others that it is the kernel, and no address."""
+        self.write("kernel_frames = yes\n")
+        for way, said, functions in ((ROOT, "named", ("do_syscall_64", "read_zero|read_iter_zero")), (SVC, "yes", ())):
+            run = self.launch(f"{target('kernel_time')} zero 2", "--stack_sample_size 8192", way)
+            samples = self.profiled_samples(run, r"^\[kernel\]$")
+            self.assertEqual(self.audit_lines()[-1]["kernel_frames"], said)
+            for function in functions:
+                self.assertGreater(support.share_of(samples, support.has_function(function)), 50, support.folded(run.profiles()[0]))
+            leaves = {sample.stack[-1] for sample in samples}
+            self.assertEqual(leaves == {"[kernel]"}, not functions, leaves)
+            self.assertLess(max(location.address for location in run.profiles()[0].message.location), 1 << 63)
+
     def test_broken_line(self):
         self.write("# ours\nmax_frequency = 50\nmax_frequenzy = 50\n")
         self.check_refused("the policy /etc/ddprof/policy.conf is not understood .line 3.")

@@ -97,6 +97,25 @@ anonymous_frame(struct collector *collector, struct process *process, uint64_t a
 	return (struct profile_frame){.mapping = COLLECTOR_JIT_MAPPINGS + space, .address = address};
 }
 
+/* Its addresses are those of one more process that makes its code itself. Of callers, the call is meant. */
+static size_t
+add_kernel_frames(struct collector *collector, const struct sample_record *sample,
+		  struct profile_frame *ret_frames)
+{
+	size_t count = 0;
+	uint32_t space;
+
+	for (size_t i = 0; collector->kernel_offset && i < sample->kernel_chain_count; i++) {
+		uint64_t address = sample->kernel_chain[i] - (i > 0) + collector->kernel_offset;
+
+		if (jit_spaces_put(&collector->jit_spaces, JIT_PID_OF_KERNEL, address, &space) < 0)
+			break;
+		ret_frames[count++] = (struct profile_frame){COLLECTOR_JIT_MAPPINGS + space, address};
+	}
+	ret_frames[count++] = (struct profile_frame){.address = collector->known.kernel};
+	return count;
+}
+
 static struct profile_frame
 profile_frame_of(struct collector *collector, struct process *process, const struct frame *frame)
 {
@@ -231,11 +250,11 @@ static void
 add_stack(struct collector *collector, const struct sample_record *sample, struct process *process,
 	  const struct frame *frames, size_t count, enum unwind_end end)
 {
-	static struct profile_frame shown[UNWIND_MAX_FRAMES + 3];
+	static struct profile_frame shown[UNWIND_MAX_FRAMES + SAMPLE_CHAIN_MAX + 3];
 	size_t shown_count = 0;
 
 	if (sample->in_kernel)
-		shown[shown_count++] = (struct profile_frame){.address = collector->known.kernel};
+		shown_count = add_kernel_frames(collector, sample, shown);
 	for (size_t i = 0; i < count; i++)
 		shown[shown_count++] = profile_frame_of(collector, process, &frames[i]);
 	if (end_frame[end] && !(end == END_UNMAPPED && count > 0 && frames[count - 1].kind == CODE_UNMAPPED))

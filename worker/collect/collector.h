@@ -33,6 +33,7 @@ struct collector {
 	struct profile *profile;
 	struct known_pseudo_frames known;
 	bool keeps_jit_addresses; /* for somebody who can name them; else such code is "[anonymous]" */
+	uint64_t kernel_offset;   /* added to addresses of the kernel's; 0: nobody can name them */
 	struct jit_spaces jit_spaces;
 	struct sample_walker walker;
 	struct ledger ledger;

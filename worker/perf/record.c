@@ -53,18 +53,23 @@ decode_stack(const struct ring_record *record, size_t offset, struct sample_reco
 	return 0;
 }
 
-/* Leaf first. Between the addresses, PERF_CONTEXT_* say whose they are: here always the user's. */
+/* Leaf first. Between the addresses, PERF_CONTEXT_* say whose those that follow are. */
 static int
 decode_chain(const struct ring_record *record, size_t offset, uint64_t words, struct sample_record *ret)
 {
+	bool is_kernel = false;
 	uint64_t word;
 
 	ret->chain = ret->chain_copy;
-	ret->chain_count = 0;
+	ret->chain_count = ret->kernel_chain_count = 0;
 	for (uint64_t i = 0; i < words; i++, offset += sizeof(word)) {
 		if (!ring_record_copy(record, offset, &word, sizeof(word)))
 			return -EBADMSG;
-		if (word < (uint64_t)PERF_CONTEXT_MAX && ret->chain_count < SAMPLE_CHAIN_MAX)
+		if (word >= (uint64_t)PERF_CONTEXT_MAX)
+			is_kernel = word == (uint64_t)PERF_CONTEXT_KERNEL;
+		else if (is_kernel && ret->kernel_chain_count < SAMPLE_CHAIN_MAX)
+			ret->kernel_chain[ret->kernel_chain_count++] = word;
+		else if (!is_kernel && ret->chain_count < SAMPLE_CHAIN_MAX)
 			ret->chain_copy[ret->chain_count++] = word;
 	}
 	return 0;

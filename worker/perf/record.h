@@ -23,6 +23,8 @@ struct sample_record {
 	size_t chain_count;                    /* 0: it was not asked for one, or there is none */
 	bool in_kernel;                        /* interrupted there, and makes one frame */
 	uint64_t chain_copy[SAMPLE_CHAIN_MAX]; /* what `chain` points to in samples from a ring */
+	size_t kernel_chain_count; /* of a sample in the kernel, if its addresses were asked for */
+	uint64_t kernel_chain[SAMPLE_CHAIN_MAX]; /* leaf first: where it was, then where its callers go on */
 };
 int record_decode_sample(const struct ring_record *record, struct sample_record *ret);
 

@@ -1,6 +1,7 @@
 #pragma once
 /* How the unwinder tells the symbolizer whose code is at an address that is in no file: by the name of the
- * location's mapping. The symbolizer takes such mappings out of the profile, addresses and all. */
+ * location's mapping. PID 0 is the kernel's (JIT_PID_OF_KERNEL). The symbolizer takes such mappings out of
+ * the profile, addresses and all. */
 
 #include <stdbool.h>
 #include <stdint.h>

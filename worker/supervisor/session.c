@@ -4,6 +4,7 @@
 
 #include "ipc/failure.h"
 #include "ipc/fd.h"
+#include "policy/events.h"
 #include "worker/base/seal.h"
 #include "worker/supervisor/container_id.h"
 #include "worker/supervisor/fetched_files.h"
@@ -15,10 +16,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 
 #define HANDOVER_TIMEOUT_MS 10000
+#define KERNEL_ADDRESSES_BEGIN 0xffff000000000000ull /* the upper half, on x86-64 and arm64 */
 #define RESERVED_FILES  \
 	(PIPELINE_MAX + \
 	 56) /* channels, profiles in the pipeline, what a message may bring, the broker's views */
@@ -57,6 +61,7 @@ receive_setup(struct session *session)
 		[LAUNCH_FD_DELIVERY] = &session->delivery_fd,
 		[LAUNCH_FD_SPOOL] = &session->folders[FD_SPOOL - FD_OUTPUT],
 		[LAUNCH_FD_PREFIX] = &session->folders[FD_PREFIX - FD_OUTPUT],
+		[LAUNCH_FD_KALLSYMS] = &session->kallsyms,
 	};
 	int result = channel_receive(FD_HANDOVER, &message, HANDOVER_TIMEOUT_MS);
 
@@ -92,6 +97,23 @@ map_rings(struct session *session)
 		if (result < 0)
 			return result;
 	}
+	return 0;
+}
+
+/* Where the kernel has its code is as good as its key: a profile that goes out although nobody could name
+ * what is in it has other addresses. They stay positive, as those of user space. */
+static int
+prepare_kernel_names(struct session *session)
+{
+	struct stat status;
+	uint64_t random;
+
+	if (session->kernel_frames != KERNEL_FRAMES_NAMED || session->kallsyms < 0 ||
+	    fstat(session->kallsyms, &status) < 0 || !S_ISREG(status.st_mode))
+		return 0;
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		return -errno;
+	session->kernel_offset = (random >> 2 | 1) - KERNEL_ADDRESSES_BEGIN;
 	return 0;
 }
 
@@ -176,7 +198,8 @@ prepare(struct session *session)
 	if (!session->broker || !session->pipeline)
 		return -ENOMEM;
 	read_container_id(session);
-	return take_signals(session);
+	result = prepare_kernel_names(session);
+	return result < 0 ? result : take_signals(session);
 }
 
 /* An opener that gives up says so to the launcher itself, before us: this one was killed. */
@@ -192,6 +215,7 @@ session_receive(struct session *session, int *ret_error)
 {
 	session->launch = FD_LAUNCH;
 	session->wait = session->config_fd = session->delivery_fd = session->log.fd = session->journal = -1;
+	session->kallsyms = -1;
 	for (size_t i = 0; i < ROLE_FOLDERS; i++)
 		session->folders[i] = -1;
 	int result = receive_setup(session);

@@ -27,6 +27,7 @@ struct session {
 	int wait;                  /* --wait: the waiting parent; -1 without */
 	int folders[ROLE_FOLDERS]; /* the exporter's: output, spool, prefix; -1: there is none */
 	int config_fd, delivery_fd, journal, signals;
+	int kallsyms; /* the launcher's, for the symbolizer; -1: there is none */
 	struct ring_set ring_set;
 	struct perf_ring rings[MAX_RINGS]; /* mapped so that they outlive every unwinder */
 	uint32_t watched_ring;             /* the first ring whose events have not hung up */
@@ -49,7 +50,8 @@ struct session {
 	uint64_t next_sequence;
 	uint64_t kernel_count_ns, kernel_lost; /* accounted for by finished profiles */
 	uint32_t level;                        /* of sampling; LEVEL_COUNT: as the events were opened */
-	uint32_t kernel_frames;                /* samples are taken in the kernel too */
+	uint32_t kernel_frames;                /* enum kernel_frames */
+	uint64_t kernel_offset;                /* as in START */
 	uint32_t restarts;                     /* of the unwinder, since the last finished profile */
 	bool unwinder_stopped;
 	bool parent_waits_for_export; /* the waiting parent's target ended, others of its tree still run */

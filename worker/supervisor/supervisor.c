@@ -103,6 +103,7 @@ send_start(struct session *session)
 		.unwind = session->config.unwind,
 		.level = session->level,
 		.kernel_frames = session->kernel_frames,
+		.kernel_offset = session->kernel_offset,
 		.start_ns = session->period_start_ns,
 		.sequence = session->next_sequence,
 		.kernel_count_ns = session->kernel_count_ns,
@@ -636,6 +637,17 @@ fetch_instead(struct session *session, const struct open_debug *request, uint32_
 	return fetch_debug_file(&session->fetch, request->name, &session->exporter, now_ms());
 }
 
+static int
+open_jit(const struct session *session, const struct open_jit *request, uint64_t *ret_kernel_offset)
+{
+	if (request->pid != JIT_PID_OF_KERNEL)
+		return jit_files_open(broker_jit_files(session->broker), request);
+	if (session->kernel_offset == 0 || request->file != JIT_PERF_MAP)
+		return -ENOENT;
+	*ret_kernel_offset = session->kernel_offset;
+	return session->kallsyms;
+}
+
 static void
 handle_broker(struct session *session, struct role_process *role)
 {
@@ -665,7 +677,7 @@ handle_broker(struct session *session, struct role_process *role)
 		fd = own = broker_open_debug(session->broker, (const void *)message.body, &answer.candidate);
 	else if (message.kind == MESSAGE_OPEN_JIT && message.size == sizeof(struct open_jit) &&
 		 role->role == ROLE_SYMBOLIZER)
-		fd = jit_files_open(broker_jit_files(session->broker), (const void *)message.body);
+		fd = open_jit(session, (const void *)message.body, &answer.kernel_offset);
 	if (message.kind == MESSAGE_OPEN_DEBUG && fd == -ENOENT)
 		fd = fetch_instead(session, (const void *)message.body, &answer.candidate);
 	message_discard(&message);

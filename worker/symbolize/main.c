@@ -19,7 +19,7 @@
 
 /* One question, one answer: a descriptor, or -errno. */
 static int
-ask_supervisor(uint32_t kind, const void *request, uint32_t size, uint32_t *ret_candidate)
+ask_supervisor(uint32_t kind, const void *request, uint32_t size, struct opened *ret)
 {
 	static struct message message;
 	int result = channel_send(FD_BROKER, kind, request, size, NULL, 0);
@@ -35,7 +35,7 @@ ask_supervisor(uint32_t kind, const void *request, uint32_t size, uint32_t *ret_
 		message_discard(&message);
 		return -EBADMSG;
 	}
-	*ret_candidate = answer->candidate;
+	*ret = *answer;
 	return answer->error ? -abs(answer->error) : message_take_fd(&message, 0);
 }
 
@@ -43,7 +43,7 @@ static int
 open_module(void *context, const char *path, const char *build_id)
 {
 	struct open_known request = {0};
-	uint32_t unused;
+	struct opened unused;
 
 	(void)context;
 	if (strlen(path) >= sizeof(request.path) || strlen(build_id) >= sizeof(request.build_id))
@@ -56,22 +56,42 @@ open_module(void *context, const char *path, const char *build_id)
 static int
 open_debug(void *context, const struct open_debug *request, uint32_t *ret_candidate)
 {
+	struct opened opened = {0};
+	int fd = ask_supervisor(MESSAGE_OPEN_DEBUG, request, sizeof(*request), &opened);
+
 	(void)context;
-	return ask_supervisor(MESSAGE_OPEN_DEBUG, request, sizeof(*request), ret_candidate);
+	*ret_candidate = opened.candidate;
+	return fd;
 }
 
 static int
 open_jit(void *context, uint32_t pid, enum jit_file file)
 {
 	const struct open_jit request = {.pid = pid, .file = file};
-	uint32_t unused;
+	struct opened unused;
 
 	(void)context;
 	return ask_supervisor(MESSAGE_OPEN_JIT, &request, sizeof(request), &unused);
 }
 
+static int
+open_kallsyms(void *context, uint64_t *ret_offset)
+{
+	const struct open_jit request = {.pid = JIT_PID_OF_KERNEL, .file = JIT_PERF_MAP};
+	struct opened opened = {0};
+	int fd = ask_supervisor(MESSAGE_OPEN_JIT, &request, sizeof(request), &opened);
+
+	(void)context;
+	*ret_offset = opened.kernel_offset;
+	return fd;
+}
+
 static const struct file_finder supervisor = {
-	.open_module = open_module, .open_debug = open_debug, .open_jit = open_jit};
+	.open_module = open_module,
+	.open_debug = open_debug,
+	.open_jit = open_jit,
+	.open_kallsyms = open_kallsyms,
+};
 
 /* The sealed memfd of the symbolised profile, or -errno. */
 static int

@@ -19,6 +19,9 @@ struct file_finder {
 	int (*open_debug)(void *context, const struct open_debug *request, uint32_t *ret_candidate);
 	/* What a process says of code that it made itself; NULL: nothing. */
 	int (*open_jit)(void *context, uint32_t pid, enum jit_file file);
+	/* /proc/kallsyms, and what was added to the addresses of it that are in profiles; NULL: nobody knows.
+	 */
+	int (*open_kallsyms)(void *context, uint64_t *ret_offset);
 	void *context;
 };
 

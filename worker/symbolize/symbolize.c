@@ -11,11 +11,13 @@
 #include "worker/profile/jit_mapping.h"
 #include "worker/profile/record_table.h"
 #include "worker/profile/string_table.h"
+#include "worker/symbolize/address_list.h"
 #include "worker/symbolize/demangle.h"
 #include "worker/symbolize/elf_source.h"
 #include "worker/symbolize/inline_chain.h"
 #include "worker/symbolize/jit_batch.h"
 #include "worker/symbolize/jit_locations.h"
+#include "worker/symbolize/kernel_symbols.h"
 #include "worker/symbolize/known_files.h"
 #include "worker/symbolize/module_names.h"
 #include "worker/symbolize/name_cache.h"
@@ -521,11 +523,85 @@ name_jit_code(struct job *job, const struct file_record *file, uint32_t pid)
 	return error;
 }
 
+/* ---- code of the kernel ---- */
+
+static int
+name_kernel_location(struct job *job, const struct name_sources *sources, const struct kernel_symbol *symbol,
+		     Location *location)
+{
+	const struct name_sources place = {.base = symbol && symbol->module[0] ? symbol->module
+									       : sources->base};
+	const struct source_frame frame = {0};
+	uint32_t number;
+	int error = make_lines(job, location, 1);
+
+	if (!error)
+		error = intern_symbol(job, symbol ? symbol->name : sources->base, &number);
+	if (!error)
+		error = set_source_line(job, &place, number, &frame, location->line[0]);
+	if (!error && symbol)
+		keep_names(job, sources, location, KNOWN_FUNCTION);
+	return error;
+}
+
+static int
+name_kernel_locations(struct job *job, const struct file_record *file, const struct name_sources *sources,
+		      const struct kernel_symbol *symbols, const uint64_t *addresses, size_t count,
+		      uint64_t offset)
+{
+	int error = 0;
+
+	for (uint32_t i = file->first_location; i != END_OF_CHAIN && !error; i = job->next_location[i]) {
+		Location *location = job->profile->location[i];
+		size_t index;
+		bool is_known = address_list_find(addresses, count, location->address - offset, &index) &&
+				symbols[index].address;
+
+		error = name_kernel_location(job, sources, is_known ? &symbols[index] : NULL, location);
+	}
+	return error;
+}
+
+/* Its modules and functions are those of this boot: what is known of an address stays. */
+static int
+name_kernel_code(struct job *job, struct file_record *file)
+{
+	const struct name_sources sources = {.path = "[kernel]",
+					     .base = "[kernel]",
+					     .build_id = "[kernel]",
+					     .is_kept = job->options->cache != NULL};
+	uint64_t offset = 0, *addresses;
+	struct kernel_symbol *symbols;
+	size_t count;
+	int error = sources.is_kept ? name_known_locations(job, file, &sources) : 0;
+
+	if (error || file->first_location == END_OF_CHAIN)
+		return error;
+	OWNED_FD kallsyms = job->finder->open_kallsyms
+				    ? job->finder->open_kallsyms(job->finder->context, &offset)
+				    : -ENOENT;
+	addresses = addresses_of(job, file, &count);
+	for (size_t i = 0; addresses && i < count; i++)
+		addresses[i] -= offset;
+	if (addresses)
+		count = address_list_sort(addresses, count);
+	symbols = addresses ? calloc(count, sizeof(*symbols)) : NULL;
+	if (symbols && kallsyms >= 0)
+		(void)kernel_symbols_find(kallsyms, addresses, count, symbols); /* what it found, it found */
+	error = symbols ? name_kernel_locations(job, file, &sources, symbols, addresses, count, offset)
+			: -ENOMEM;
+	free(symbols);
+	free(addresses);
+	return error;
+}
+
 static int
 name_file(struct job *job, struct file_record *file)
 {
 	uint32_t pid;
 
+	if (jit_mapping_parse(pprof_string(job->profile, file->path), &pid) && pid == JIT_PID_OF_KERNEL)
+		return name_kernel_code(job, file);
 	if (jit_mapping_parse(pprof_string(job->profile, file->path), &pid))
 		return file->first_location == END_OF_CHAIN ? 0 : name_jit_code(job, file, pid);
 	struct name_sources sources = {.path = pprof_string(job->profile, file->path),
