@@ -333,16 +333,16 @@ test_kernel(void **state)
 
 	(void)state;
 	world.map_of_10 = "7f0011112000 40 not the kernel\n";
-	world.kallsyms = "ffffffff81000000 T first\n"
+	world.kallsyms = "ffffffff81000010 T first\n"
 			 "ffffffff81000040 t _RNvC6kernel4main\n"
 			 "ffffffff81001000 t ext4_read\t[ext4]\n";
 	for (int round = 0; round < 2; round++) {
 		add_sample(JIT_OF_10, CODE);
-		add_sample(JIT_OF_KERNEL, CODE);
+		add_sample(JIT_OF_KERNEL, CODE + 0x10);
 		add_sample(JIT_OF_KERNEL, CODE + 0x3f);
 		add_sample(JIT_OF_KERNEL, CODE + 0x40);
 		add_sample(JIT_OF_KERNEL, CODE + 0x1000);
-		add_sample(JIT_OF_KERNEL, CODE - 1);
+		add_sample(JIT_OF_KERNEL, CODE + 0xf);
 		struct result result = finish_with(&finder, cache);
 		expect_leaf(&result, 0, "not the kernel", "jit", 0);
 		expect_leaf(&result, 1, "first", "[kernel]", 0);
@@ -355,9 +355,9 @@ test_kernel(void **state)
 		forget(&result);
 		assert_int_equal(world.asked_for_kallsyms,
 				 round + 1); /* the one without a name is asked again */
-		world.kallsyms = "ffffffff81000000 T other\nffffffff81001000 t another\n";
+		world.kallsyms = "ffffffff81000010 T other\nffffffff81001000 t another\n";
 	}
-	add_sample(JIT_OF_KERNEL, CODE);
+	add_sample(JIT_OF_KERNEL, CODE + 0x10);
 	struct result result = finish_with(&finder, cache);
 	expect_leaf(&result, 0, "first", "[kernel]", 0);
 	assert_int_equal(world.asked_for_kallsyms, 2);
