@@ -3,6 +3,7 @@
  * its own: one struct delivery_config, and behind it the PEM texts that it counts. It holds keys and
  * passwords. The supervisor passes the descriptor on and never reads it; the exporter alone does. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define DESTINATIONS_MAX 8
@@ -60,3 +61,9 @@ struct delivery_config {
 	uint32_t certificate_size; /* the client's */
 	uint32_t key_size;
 };
+
+/* Of a destination: files below one of the exporter's folders, and no requests. */
+bool destination_is_files(uint32_t kind);
+
+/* Whether anything of it needs a socket. If not, the exporter is a program that has no code for one. */
+bool delivery_has_network(const struct delivery_config *delivery);

@@ -405,6 +405,7 @@ struct worker_config {
 	uint32_t inlined_functions;
 	uint32_t disable_symbolization; /* there is no symbolizer then */
 	uint32_t debuginfod;            /* debug files that are not here are asked for over the network */
+	uint32_t has_network;           /* delivery_has_network() of ipc/delivery.h */
 	char service[CONFIG_TEXT], environment[CONFIG_TEXT], version[CONFIG_TEXT];
 	char tags[4096];
 	uint32_t export_grace_s;     /* after the target's end, for what is not delivered yet */

@@ -259,7 +259,7 @@ int
 delivery_open(struct delivery_choice *choice, struct delivery_fds *ret,
 	      char ret_problem[DELIVERY_PROBLEM_MAX])
 {
-	struct delivery_fds fds = DELIVERY_FDS_NONE;
+	struct delivery_fds fds = {-1, -1, -1, delivery_has_network(&choice->config)};
 	struct certificates pem = {.bytes = NULL};
 	bool has_pem = choice->ca_file[0] || choice->client_certificate[0];
 

@@ -41,8 +41,9 @@ bool destinations_add_api_key(struct delivery_destination *intake, const char *k
 /* All owned, close-on-exec, or -1. */
 struct delivery_fds {
 	int config, spool, prefix;
+	bool has_network; /* delivery_has_network() of what `config` holds */
 };
-#define DELIVERY_FDS_NONE ((struct delivery_fds){-1, -1, -1})
+#define DELIVERY_FDS_NONE ((struct delivery_fds){-1, -1, -1, false})
 void delivery_fds_close(struct delivery_fds *fds);
 
 #define DELIVERY_PROBLEM_MAX 640

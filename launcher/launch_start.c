@@ -76,7 +76,7 @@ levels_of(const struct launch_options *options)
 
 static bool
 fill_config(struct worker_config *config, const struct launch_options *options,
-	    const struct log_destination *log, const char *output)
+	    const struct log_destination *log, const char *output, bool has_network)
 {
 	config->log_level = options->log_level;
 	config->upload_period_s = options->upload_period_s;
@@ -88,6 +88,7 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 	config->inlined_functions = options->inlined_functions;
 	config->disable_symbolization = options->disable_symbolization;
 	config->debuginfod = options->delivery.debuginfod;
+	config->has_network = has_network;
 	return copy_text(config->service, sizeof(config->service), options->service) &&
 	       copy_text(config->environment, sizeof(config->environment), options->environment) &&
 	       copy_text(config->version, sizeof(config->version), options->version) &&
@@ -97,13 +98,15 @@ fill_config(struct worker_config *config, const struct launch_options *options,
 }
 
 static int
-seal_config(const struct launch_options *options, const struct log_destination *log, const char *output)
+seal_config(const struct launch_options *options, const struct log_destination *log, const char *output,
+	    bool has_network)
 {
 	static struct worker_config config;
 	const struct iovec part = {&config, sizeof(config)};
 
-	return fill_config(&config, options, log, output) ? sealed_memfd("ddprof-config", &part, 1)
-							  : -ENAMETOOLONG;
+	return fill_config(&config, options, log, output, has_network)
+		       ? sealed_memfd("ddprof-config", &part, 1)
+		       : -ENAMETOOLONG;
 }
 
 static _Noreturn void
@@ -246,7 +249,7 @@ launch_start(const struct launch_options *options, const struct log_destination 
 	OWNED_FD output = output_path[0] ? open_output(output_path) : -1;
 	if (output < 0 && output_path[0])
 		return outcome(FAILURE_OUTPUT, -output);
-	OWNED_FD config = seal_config(options, log, output_path);
+	OWNED_FD config = seal_config(options, log, output_path, delivery->has_network);
 	if (config < 0)
 		return outcome(config == -EFBIG ? FAILURE_FILE_SIZE : FAILURE_SETUP, -config);
 

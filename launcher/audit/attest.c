@@ -48,11 +48,15 @@ print_name(pid_t pid)
 static void
 print_missing(const struct session *session)
 {
-	static const enum role roles[] = {ROLE_UNWINDER, ROLE_SYMBOLIZER, ROLE_EXPORTER};
+	static const enum role roles[][2] = {
+		{ROLE_UNWINDER, ROLE_UNWINDER},
+		{ROLE_SYMBOLIZER, ROLE_SYMBOLIZER},
+		{ROLE_EXPORTER, ROLE_UPLOADER}, /* one or the other */
+	};
 
 	for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-		if (!session_has_role(session, roles[i]))
-			printf("\n  %s: not running now\n", role_policy(roles[i])->name);
+		if (!session_has_role(session, roles[i][0]) && !session_has_role(session, roles[i][1]))
+			printf("\n  %s: not running now\n", role_policy(roles[i][0])->name);
 }
 
 static void

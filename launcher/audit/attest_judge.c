@@ -36,10 +36,16 @@ static const int allowed[ROLE_COUNT][DESCRIPTOR_KINDS] = {
 			     [DESCRIPTOR_SOCKET] = 2,
 			     [DESCRIPTOR_MEMFD] = 2,
 			     [DESCRIPTOR_FILE] = 64},
-	/* its channel; libcurl's own pair, connections (two at a time to a host of two addresses), a question
-	 * to a name server. The folders for profiles, for the spool and of the prefix, /dev/null in place of
-	 * one that there is not. Profiles that wait, in memory or in the spool. */
+	/* Its channel. The folders for profiles, for the spool and of the prefix, /dev/null in place of one
+	 * that there is not. Profiles that wait, in memory or in the spool. */
 	[ROLE_EXPORTER] = {[DESCRIPTOR_NULL] = 6,
+			   [DESCRIPTOR_SOCKET] = 1,
+			   [DESCRIPTOR_FOLDER] = 3,
+			   [DESCRIPTOR_MEMFD] = 1 + WAITING_PROFILES,
+			   [DESCRIPTOR_FILE] = 1 + WAITING_PROFILES},
+	/* ... and libcurl's own pair, connections (two at a time to a host of two addresses), a question to a
+	 * name server */
+	[ROLE_UPLOADER] = {[DESCRIPTOR_NULL] = 6,
 			   [DESCRIPTOR_SOCKET] = 20,
 			   [DESCRIPTOR_FOLDER] = 3,
 			   [DESCRIPTOR_MEMFD] = 1 + WAITING_PROFILES,

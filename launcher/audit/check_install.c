@@ -243,6 +243,7 @@ check_worker_files(const struct situation *situation, struct findings *findings)
 		{DDPROF_LIBEXECDIR "/ddprof-worker", S_IWGRP | S_IWOTH | S_IRGRP | S_IROTH, true},
 		{DDPROF_LIBEXECDIR "/ddprof-symbolizer", S_IWGRP | S_IWOTH | S_IRGRP | S_IROTH, false},
 		{DDPROF_LIBEXECDIR "/ddprof-exporter", S_IWGRP | S_IWOTH | S_IRGRP | S_IROTH, false},
+		{DDPROF_LIBEXECDIR "/ddprof-uploader", S_IWGRP | S_IWOTH | S_IRGRP | S_IROTH, false},
 	};
 	bool adds_privilege = !situation->origin.is_root && opener_capabilities(&situation->origin);
 

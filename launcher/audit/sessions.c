@@ -20,10 +20,9 @@ static const struct {
 	const char *program, *argument;
 	enum role role;
 } programs[] = {
-	{"ddprof-worker", "supervisor", ROLE_SUPERVISOR},
-	{"ddprof-worker", "unwinder", ROLE_UNWINDER},
-	{"ddprof-symbolizer", "symbolizer", ROLE_SYMBOLIZER},
-	{"ddprof-exporter", "exporter", ROLE_EXPORTER},
+	{"ddprof-worker", "supervisor", ROLE_SUPERVISOR},     {"ddprof-worker", "unwinder", ROLE_UNWINDER},
+	{"ddprof-symbolizer", "symbolizer", ROLE_SYMBOLIZER}, {"ddprof-exporter", "exporter", ROLE_EXPORTER},
+	{"ddprof-uploader", "exporter", ROLE_UPLOADER}, /* the same role, when it sends */
 };
 
 #ifndef PR_GET_MDWE

@@ -68,7 +68,7 @@ class Callers(unittest.TestCase):
         """Programs with our names in PATH and in the working folder are not started."""
         folder = support.temporary_folder(self)
         marker = os.path.join(folder, "fooled")
-        for name in ("ddprof-perf-open", "ddprof-worker", "ddprof-symbolizer", "ddprof-exporter"):
+        for name in ("ddprof-perf-open", "ddprof-worker", "ddprof-symbolizer", "ddprof-exporter", "ddprof-uploader"):
             path = os.path.join(folder, name)
             with open(path, "w", encoding="ascii") as file:
                 file.write(f"#!/bin/sh\ntouch {marker}\n")

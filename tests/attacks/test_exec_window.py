@@ -39,7 +39,7 @@ class ExecWindow(unittest.TestCase):
 
     def test_every_other_unreadable_program(self):
         for name, argument in (("ddprof-symbolizer", "symbolizer"), ("ddprof-exporter", "exporter"),
-                               ("ddprof-worker", "supervisor")):
+                               ("ddprof-uploader", "exporter"), ("ddprof-worker", "supervisor")):
             with self.subTest(program=name):
                 self.assertEqual(sum(self.wins(os.path.join(support.LIBEXEC, name), argument, 300).values()), 0)
 

@@ -108,13 +108,16 @@ test_descriptors(void **state)
 	CHECK(p.descriptors[DESCRIPTOR_OTHER] = 1, "descriptors");
 	CHECK(p.descriptors[DESCRIPTOR_FOLDER] = 1, "descriptors");
 	CHECK((p.role = ROLE_SUPERVISOR, p.descriptors[DESCRIPTOR_MEMFD] = 69), "descriptors");
-	CHECK((p.role = ROLE_EXPORTER, p.descriptors[DESCRIPTOR_EVENT] = 0,
+	CHECK((p.role = ROLE_UPLOADER, p.descriptors[DESCRIPTOR_EVENT] = 0,
 	       p.descriptors[DESCRIPTOR_FILE] = 66),
 	      "descriptors");
 	CHECK(p.descriptors[DESCRIPTOR_LOG] = 1, "descriptors");
 	CHECK((p.role = ROLE_SYMBOLIZER, p.descriptors[DESCRIPTOR_EVENT] = 1), "descriptors");
-	CHECK((p.role = ROLE_EXPORTER, p.descriptors[DESCRIPTOR_EVENT] = 1), "descriptors");
+	CHECK((p.role = ROLE_UPLOADER, p.descriptors[DESCRIPTOR_EVENT] = 1), "descriptors");
 	CHECK((p.role = ROLE_EXPORTER, p.descriptors[DESCRIPTOR_EVENT] = 0,
+	       p.descriptors[DESCRIPTOR_SOCKET] = 2),
+	      "descriptors");
+	CHECK((p.role = ROLE_UPLOADER, p.descriptors[DESCRIPTOR_EVENT] = 0,
 	       p.descriptors[DESCRIPTOR_SOCKET] = 21),
 	      "descriptors");
 }

@@ -13,7 +13,8 @@ PR_SET_CHILD_SUBREAPER = 36
 WATCH_S, BURY_S = 0.1, 0.002
 
 # A zombie's name, cut by the kernel after 15 characters.
-ROLES = {"ddprof-symboliz": "symbolizer", "ddprof-exporter": "exporter", "ddprof-perf-ope": "opener"}
+ROLES = {"ddprof-symboliz": "symbolizer", "ddprof-exporter": "exporter", "ddprof-uploader": "exporter",
+         "ddprof-perf-ope": "opener"}
 
 if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
     sys.exit("bench: prctl(PR_SET_CHILD_SUBREAPER) failed")

@@ -105,8 +105,8 @@ class Attest(unittest.TestCase):
         done = audit_only("--attest", str(pid), prefix=prefix)
         return done.returncode, done.stdout, done.stderr
 
-    def with_session(self, check, prefix=()):
-        session = support.Session(self, [target("split"), "30"], prefix=prefix)
+    def with_session(self, check, prefix=(), options=()):
+        session = support.Session(self, [target("split"), "30"], options, prefix=prefix)
         try:
             session.roles = support.wait_for_roles(session.supervisor())
             check(session)
@@ -132,6 +132,19 @@ class Attest(unittest.TestCase):
         for prefix in ([], support.user_prefix()):
             with self.subTest(user="ordinary" if prefix else "root"):
                 self.with_session(check, prefix)
+
+    def test_green_with_a_network(self):
+        """The exporter is judged by its other policy, and is the program that belongs to that."""
+        support.require_root()
+
+        def check(session):
+            status, text, _ = self.attest(session.pid)
+            self.assertEqual(status, 0, text)
+            self.assertRegex(text, rf"\n  uploader {session.roles['exporter']}\n    ok    executable +\S+/ddprof-uploader\n")
+            self.assertNotIn("not running now", text)
+            self.assertTrue(text.endswith("1 session: everything holds\n"))
+
+        self.with_session(check, options=("--url", "http://127.0.0.1:9", "--export_grace", "1"))
 
     def test_ordinary_user_looks(self):
         def check(session):

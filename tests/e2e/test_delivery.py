@@ -187,7 +187,7 @@ class Delivery(unittest.TestCase):
         support.require_root()
         copy = support.temporary_folder(self, mode=0o755)
         shutil.copytree(support.LIBEXEC, copy, dirs_exist_ok=True)
-        shutil.copy2(target("dying_exporter"), os.path.join(copy, "ddprof-exporter"))
+        shutil.copy2(target("dying_exporter"), os.path.join(copy, "ddprof-uploader"))
         prefix = [support.require_program("unshare"), "-m", "/bin/sh", "-c",
                   f'mount --bind "{copy}" "{support.LIBEXEC}" && exec "$@"', "sh"]
         session = self.session(receiver.Receiver(self), 4, prefix=prefix)

@@ -294,11 +294,6 @@ class Cell:
         self.calls = {}
         self.problems = []
 
-    def is_too_small_for_libcurl(self):
-        """The exporter and its 33 libraries need 32 MiB of addresses. That it does not start is in the log, which without
-        --wait is syslog's."""
-        return any(number == resource.RLIMIT_AS and soft < 32 << 20 for number, soft, _ in self.limits)
-
     def set_up(self, out, error):
         null = os.open("/dev/null", os.O_RDWR)
         for fd, number in ((null, 0), (out, 1), (error, 2), (null, 9)):
@@ -384,8 +379,7 @@ class Cell:
         for line in lines:
             if self.says and REASON.fullmatch(line) and not re.search(self.says, line):
                 self.problems.append(f"does not say {self.says!r}: {line}")
-        may_be_silent = self.strike or self.is_profiled or self.is_too_small_for_libcurl()
-        if self.has_run and not self.is_mortal and not lines and (self.wait or not may_be_silent):
+        if self.has_run and not self.is_mortal and not lines and (self.wait or not (self.strike or self.is_profiled)):
             self.problems.append("neither a reason nor a profile")
         if not self.strike and not self.limits and not self.is_profiled:
             self.problems.append("no profile")

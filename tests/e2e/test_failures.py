@@ -124,7 +124,7 @@ class Failures(unittest.TestCase):
 
     def test_lost_file_mode(self):
         """Image builders lose modes. A readable program starts dumpable: one line says so, and what to do."""
-        for number, name in enumerate(("ddprof-worker", "ddprof-symbolizer", "ddprof-exporter", None)):
+        for number, name in enumerate(("ddprof-worker", "ddprof-symbolizer", "ddprof-exporter", "ddprof-uploader", None)):
             with self.subTest(program=name):
                 log = os.path.join(support.temporary_folder(self), f"log{number}")
                 session = support.run(self, [target("short_lived")], ["--log_mode", log], prefix=[

@@ -39,7 +39,7 @@ class Install(unittest.TestCase):
             "share/doc/ddprof-launch/policy.conf": 0o644, "share/doc/ddprof-launch/apparmor/ddprof-launch": 0o644,
             "libexec/ddprof/ddprof-perf-open": 0o755, "libexec/ddprof/ddprof-worker": 0o711,
             "libexec/ddprof/ddprof-audit": 0o755, "libexec/ddprof/ddprof-symbolizer": 0o711,
-            "libexec/ddprof/ddprof-exporter": 0o711,
+            "libexec/ddprof/ddprof-exporter": 0o711, "libexec/ddprof/ddprof-uploader": 0o711,
         }
         found = {}
         for folder, _, files in os.walk(prefix):

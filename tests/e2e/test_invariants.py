@@ -198,6 +198,28 @@ class Invariants(unittest.TestCase):
 
         self.run_session(check)
 
+    def test_who_sends_nothing_has_no_code_for_it(self):
+        """Not even mapped. With anything at all on the network the exporter is another program, which has it."""
+        files = {"libc", "libz", "libzstd", "ld-linux-x86-64", "ld-linux-aarch64"}
+        nobody = "http://127.0.0.1:9"
+
+        def check(session):
+            pid = session.roles["exporter"]
+            libraries = {os.path.basename(path).split(".so")[0]
+                         for path in re.findall(r"(?m) (/\S+\.so[.0-9]*)$", support.read_text(f"/proc/{pid}/maps"))}
+            program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
+            found.append((program, "libcurl" in libraries, libraries <= files))
+
+        for options, wanted in (((), ("ddprof-exporter", False, True)),
+                                (("--spool", support.temporary_folder(self)), ("ddprof-exporter", False, True)),
+                                (("--url", nobody), ("ddprof-uploader", True, False)),
+                                (("--internal_stats", "/nowhere"), ("ddprof-uploader", True, False)),
+                                (("--debuginfod", "yes", "--debuginfod_urls", nobody), ("ddprof-uploader", True, False))):
+            with self.subTest(options=options):
+                found = []
+                self.run_session(check, options=("--export_grace", "1", *options))
+                self.assertEqual(found, [wanted])
+
 
 if __name__ == "__main__":
     support.main()

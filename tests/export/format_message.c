@@ -1,8 +1,9 @@
-/* What format_profile makes of a pprof on standard input, for readers that are not ours: the URL, the
- * headers, an empty line and the body on standard output. Arguments are NAME=VALUE. */
+/* What is made of a pprof on standard input, for readers that are not ours: the URL, the headers, an empty
+ * line and the body on standard output. Arguments are NAME=VALUE. */
 
-#include "worker/export/format.h"
+#include "worker/export/format_request.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,10 @@ main(int argc, char **argv)
 	}
 	uint8_t *pprof = read_all(&size);
 	const struct format_input input = {&config, &destination, &facts, pprof, size};
-	int result = pprof ? format_profile(&input, &output) : -1;
+	bool is_files = destination_is_files(destination.kind);
+	int result = !pprof     ? -ENOMEM
+		     : is_files ? format_file(&input, &output)
+				: format_request(&input, &output);
 	free(pprof);
 	if (result < 0) {
 		fprintf(stderr, "%s\n", strerror(-result));

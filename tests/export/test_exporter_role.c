@@ -1,4 +1,5 @@
-/* ddprof-exporter as the supervisor starts it: the real program, confined, with the test at the other end. */
+/* ddprof-exporter and ddprof-uploader as the supervisor starts them: the real programs, confined, with the
+ * test at the other end. */
 
 #include "ipc/channel.h"
 #include "ipc/delivery.h"
@@ -30,7 +31,7 @@ static const struct worker_config config = {.service = "my/service", .target_pid
 static struct delivery_config delivery;
 static struct exporter_start exporter_start;
 static struct test_folder folder, spool;
-static bool has_spool;
+static bool has_spool, has_network;
 static struct message message;
 static int control = -1, server = -1;
 static pid_t exporter;
@@ -52,7 +53,7 @@ become_exporter(int end)
 		if (place_fd(given[i], FD_CONTROL + i) < 0)
 			_exit(127);
 	close_range(FD_PREFIX + 1, ~0u, 0);
-	execve(EXPORTER, argv, envp);
+	execve(has_network ? UPLOADER : EXPORTER, argv, envp);
 	_exit(127);
 }
 
@@ -89,11 +90,19 @@ start(void **state)
 }
 
 static int
+start_uploader(void **state)
+{
+	has_network = true;
+	return start(state);
+}
+
+static int
 finish(void **state)
 {
 	(void)state;
 	close_fd(&control);
 	close_fd(&server);
+	has_network = false;
 	test_folder_remove(&folder);
 	test_folder_remove(&spool);
 	return 0;
@@ -804,7 +813,19 @@ test_report(void **state)
 	assert_non_null(strstr(report, " keyring=caller ")); /* nobody gave it another */
 }
 
+/* Not even tried: it has no code for it. */
+static void
+test_network_without_the_uploader(void **state)
+{
+	(void)state;
+	add_server("a server");
+	send_start();
+	assert_int_equal(channel_receive(control, &message, 5000), -EPIPE);
+	expect_exit(1);
+}
+
 #define ROLE_TEST(test) cmocka_unit_test_setup_teardown(test, start, finish)
+#define UPLOADER_TEST(test) cmocka_unit_test_setup_teardown(test, start_uploader, finish)
 
 int
 main(void)
@@ -812,22 +833,23 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		ROLE_TEST(test_two_profiles),
 		ROLE_TEST(test_write_error),
-		ROLE_TEST(test_upload),
-		ROLE_TEST(test_outage),
-		ROLE_TEST(test_retry_after),
-		ROLE_TEST(test_refusal),
-		ROLE_TEST(test_refused_profile),
-		ROLE_TEST(test_independence),
-		ROLE_TEST(test_drop),
-		ROLE_TEST(test_left_out),
-		ROLE_TEST(test_spool),
-		ROLE_TEST(test_spool_marks),
-		ROLE_TEST(test_spool_of_an_earlier_run),
-		ROLE_TEST(test_spool_knows_what_it_has),
-		ROLE_TEST(test_full_spool),
+		UPLOADER_TEST(test_upload),
+		UPLOADER_TEST(test_outage),
+		UPLOADER_TEST(test_retry_after),
+		UPLOADER_TEST(test_refusal),
+		UPLOADER_TEST(test_refused_profile),
+		UPLOADER_TEST(test_independence),
+		UPLOADER_TEST(test_drop),
+		UPLOADER_TEST(test_left_out),
+		UPLOADER_TEST(test_spool),
+		UPLOADER_TEST(test_spool_marks),
+		UPLOADER_TEST(test_spool_of_an_earlier_run),
+		UPLOADER_TEST(test_spool_knows_what_it_has),
+		UPLOADER_TEST(test_full_spool),
 		ROLE_TEST(test_broken_messages),
 		ROLE_TEST(test_unsealed_files),
 		ROLE_TEST(test_report),
+		ROLE_TEST(test_network_without_the_uploader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -265,18 +265,26 @@ test_cut(void **state)
 	free(bytes);
 }
 
+static size_t
+report_nothing(void *context, const struct self_metrics *metrics)
+{
+	(void)context;
+	return metrics->count;
+}
+
 /* All of it: what comes out is the profile with its account, and what is none is left alone. */
 static void
 test_report(void **state)
 {
 	static const struct profile_message head = {.ledger = {.samples = 1}, .self = {.wall_ns = 1}};
+	static const struct network network = {.report = report_nothing};
 	struct queue_report queue = {.retries = 42};
 	OWNED_FD fd = make_profile(NULL);
 	uint8_t *bytes;
 	size_t size, samples;
 
 	(void)state;
-	OWNED_FD reported = self_report_add(fd, &head, &queue, "");
+	OWNED_FD reported = self_report_add(fd, &head, &queue, NULL);
 	assert_true(reported >= 0);
 	assert_int_equal(memory_file_read(reported, &bytes, &size), 0);
 	char *text = comments_of(bytes, size, &samples);
@@ -289,9 +297,9 @@ test_report(void **state)
 
 	OWNED_FD other = memfd_create("other", MFD_CLOEXEC);
 	assert_int_equal(memory_file_write(other, (const uint8_t *)"text", 4), 0);
-	assert_int_equal(self_report_add(other, &head, &queue, "/nowhere/at/all"), -EBADMSG);
+	assert_int_equal(self_report_add(other, &head, &queue, &network), -EBADMSG);
 	assert_true(queue.statsd_failures > 30);
-	assert_int_equal(self_report_add(-1, &head, &queue, ""), -EBADF);
+	assert_int_equal(self_report_add(-1, &head, &queue, NULL), -EBADF);
 }
 
 int

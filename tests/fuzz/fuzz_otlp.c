@@ -3,7 +3,7 @@
 
 #include "tests/fuzz/fuzz.h"
 
-#include "worker/export/format.h"
+#include "worker/export/format_request.h"
 #include "worker/profile/decode.h"
 
 #include <errno.h>
@@ -109,10 +109,10 @@ check_kind(const uint8_t *bytes, size_t size, uint32_t kind)
 	const struct delivery_destination destination = {.kind = kind, .url = "http://h/p"};
 	const struct format_input input = {&config, &destination, &facts, bytes, size};
 	struct format_output one = {0}, other = {0};
-	int result = format_profile(&input, &one);
+	int result = format_request(&input, &one);
 
 	CHECK(result == 0 || result == -EBADMSG || result == -ENOMEM || result == -ERANGE);
-	CHECK(format_profile(&input, &other) == result);
+	CHECK(format_request(&input, &other) == result);
 	CHECK(one.body_size == other.body_size);
 	if (result == 0) {
 		CHECK(memcmp(one.body, other.body, one.body_size) == 0 && strcmp(one.url, other.url) == 0);

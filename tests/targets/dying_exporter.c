@@ -1,4 +1,4 @@
-/* In place of ddprof-exporter: dies while it handles a profile, as one with a bug would, until it is told to
+/* In place of ddprof-uploader: dies while it handles a profile, as one with a bug would, until it is told to
  * leave that one out; then it says of everything that it is delivered. Says nothing to anybody else. */
 
 #include "ipc/channel.h"

@@ -356,19 +356,23 @@ class AppArmor(Case):
         self.assertEqual(self.denials(), [])
 
     def test_every_process_is_confined(self):
-        """Each by its own profile and by those of the processes it descends from."""
-        self.sh(f"{SVC} {LAUNCH} --output /tmp {target('split')} 30 >/dev/null 2>&1 & echo $! >/run/split; "
-                "until grep -qs exporter /proc/[0-9]*/attr/current; do usleep 50000; done", 0)
-        labels = self.sh("grep -hs ddprof /proc/[0-9]*/attr/current", 0).stdout.decode().splitlines()
-        self.sh(f"kill $(cat /run/split); {WORKER_ENDED}", 0)
+        """Each by its own profile and by those of the processes it descends from; and nothing that they do is forbidden."""
         above = {"ddprof-perf-open", "ddprof-worker"}
-        wanted = [{*above, role} for role in ("ddprof-worker", "ddprof-unwinder", "ddprof-symbolizer", "ddprof-exporter")]
-        found = [set(label.removesuffix(" (enforce)").split("//&")) for label in labels]
-        self.assertEqual(sorted(map(sorted, found)), sorted(map(sorted, wanted)))
+        for options, exporter in (("", "ddprof-exporter"), ("--url http://127.0.0.1:9 --export_grace 1", "ddprof-uploader")):
+            with self.subTest(exporter=exporter):
+                self.sh(f"{SVC} {LAUNCH} --output /tmp {options} {target('split')} 30 >/dev/null 2>&1 & echo $! >/run/split; "
+                        f"until grep -qs {exporter}$ /proc/[0-9]*/comm; do usleep 50000; done; sleep 2", 0)
+                labels = self.sh("grep -hs ddprof /proc/[0-9]*/attr/current", 0).stdout.decode().splitlines()
+                self.sh(f"kill $(cat /run/split); {WORKER_ENDED}", 0)
+                wanted = [{*above, role} for role in ("ddprof-worker", "ddprof-unwinder", "ddprof-symbolizer", exporter)]
+                found = [set(label.removesuffix(" (enforce)").split("//&")) for label in labels]
+                self.assertEqual(sorted(map(sorted, found)), sorted(map(sorted, wanted)))
+                self.assertEqual(self.denials(), [])
 
     def test_denied(self):
         for profile, command in (("ddprof-perf-open", "cp /dev/null /tmp/x"), ("ddprof-perf-open", "sh -c /bin/ls"),
-                                 ("ddprof-unwinder", "cp /dev/null /tmp/x.pprof"), ("ddprof-exporter", "cat /etc/passwd")):
+                                 ("ddprof-unwinder", "cp /dev/null /tmp/x.pprof"), ("ddprof-exporter", "cat /etc/passwd"),
+                                 ("ddprof-uploader", "cat /etc/passwd")):
             with self.subTest(profile=profile, command=command):
                 self.sh(f"{command} </dev/null", 0)  # it is the profile that forbids it
                 done = self.sh(f"echo exec {profile} >/proc/self/attr/exec && exec busybox {command}")

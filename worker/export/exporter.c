@@ -7,7 +7,6 @@
 #include "ipc/fd.h"
 #include "worker/base/memory_file.h"
 #include "worker/base/seal.h"
-#include "worker/export/debuginfod.h"
 #include "worker/export/self_report.h"
 #include "worker/export/spool.h"
 #include "worker/export/transfers.h"
@@ -27,7 +26,6 @@ struct exporter {
 	struct exporter_settings settings;
 	struct queue *queue;
 	struct transfers *transfers;
-	struct debuginfod debuginfod;
 	struct spool *spool; /* NULL: none */
 	uint64_t identity[DESTINATIONS_MAX];
 	struct retry spool_retry;
@@ -235,10 +233,7 @@ add_self_report(struct exporter *exporter, const struct profile_message *head, s
 {
 	count_waiting(exporter);
 	say_working(exporter, &item->facts);
-	/* without a client the sandbox has no sockets */
-	int reported =
-		self_report_add(item->fd, head, &exporter->report,
-				exporter->settings.client ? exporter->settings.delivery->statsd_socket : "");
+	int reported = self_report_add(item->fd, head, &exporter->report, exporter->settings.network);
 	say_working(exporter, NULL);
 	if (reported < 0)
 		return; /* it goes without */
@@ -599,27 +594,14 @@ static int
 take_fetch(struct exporter *exporter, struct message *message)
 {
 	const struct fetch_message *fetch = message_expect(message, MESSAGE_FETCH, sizeof(*fetch), 0);
+	const struct network *network = exporter->settings.network;
 
 	if (!fetch || !IS_TERMINATED(fetch->build_id))
 		return -EBADMSG;
-	int result = exporter->settings.client ? debuginfod_fetch(&exporter->debuginfod, fetch->build_id)
-					       : -ENOENT;
+	int result = network ? network->fetch(network->context, fetch->build_id) : -ENOENT;
 	if (result < 0)
 		say_fetched(exporter, fetch->build_id, result);
 	return 0;
-}
-
-static void
-take_debug_file(struct exporter *exporter, const struct http_answer *answer)
-{
-	char build_id[sizeof(exporter->debuginfod.build_id)];
-	int result;
-
-	memcpy(build_id, exporter->debuginfod.build_id, sizeof(build_id));
-	if (!debuginfod_take(&exporter->debuginfod, answer, &result))
-		return;
-	OWNED_FD fd = result;
-	say_fetched(exporter, build_id, fd);
 }
 
 static int
@@ -660,24 +642,26 @@ take_messages(struct exporter *exporter)
 static bool
 is_outdated(const struct exporter *exporter)
 {
-	return exporter->settings.client && http_client_is_outdated(exporter->settings.client);
+	const struct network *network = exporter->settings.network;
+
+	return network && network->is_outdated(network->context);
 }
 
 static void
 take_answers(struct exporter *exporter)
 {
-	struct http_answer http;
-	struct delivery_answer answer;
-	unsigned destination;
+	const struct network *network = exporter->settings.network;
+	struct network_answer answer;
 
-	while (exporter->settings.client && http_client_take(exporter->settings.client, &http)) {
-		if (http.context == &exporter->debuginfod) {
-			take_debug_file(exporter, &http);
+	while (network && network->take(network->context, &answer)) {
+		if (!answer.transfer) {
+			OWNED_FD file = answer.debug_file;
+			say_fetched(exporter, answer.build_id, file);
 			continue;
 		}
-		transfers_take(exporter->transfers, &http, &destination, &answer);
-		count_answer(exporter, &answer);
-		queue_answer(exporter->queue, destination, &answer, now_ms());
+		count_answer(exporter, &answer.delivery);
+		queue_answer(exporter->queue, transfers_destination(exporter->transfers, answer.transfer),
+			     &answer.delivery, now_ms());
 	}
 }
 
@@ -713,10 +697,11 @@ static bool
 wait_for_events(const struct exporter *exporter)
 {
 	struct pollfd control = {.fd = exporter->settings.control, .events = POLLIN};
+	const struct network *network = exporter->settings.network;
 	int timeout = timeout_ms(exporter);
 
-	if (exporter->settings.client)
-		return http_client_wait(exporter->settings.client, control.fd, timeout);
+	if (network)
+		return network->wait(network->context, control.fd, timeout);
 	return poll(&control, 1, timeout) > 0;
 }
 
@@ -765,8 +750,7 @@ prepare(struct exporter *exporter)
 		exporter->identity[i] = spool_destination(&delivery->destination[i]);
 	exporter->queue = queue_new(delivery->count, &port);
 	exporter->transfers =
-		transfers_new(delivery, exporter->settings.client, exporter->settings.client_problem);
-	debuginfod_init(&exporter->debuginfod, exporter->settings.client, exporter->settings.debuginfod);
+		transfers_new(delivery, exporter->settings.network, exporter->settings.network_problem);
 	if (!exporter->queue || !exporter->transfers)
 		return -ENOMEM;
 	return exporter->settings.spool < 0 ? 0 : spool_new(&spool, &exporter->spool);

@@ -4,7 +4,7 @@
 
 #include "ipc/delivery.h"
 #include "ipc/protocol.h"
-#include "worker/export/http.h"
+#include "worker/export/network.h"
 
 #include <stdbool.h>
 
@@ -12,9 +12,8 @@ struct exporter_settings {
 	const struct worker_config *config;
 	const struct delivery_config *delivery;
 	const struct exporter_start *start;
-	struct http_client *client;    /* NULL: no destination is on the network */
-	const char *client_problem;    /* ... or this is why there is none */
-	const char *const *debuginfod; /* servers, NULL-terminated */
+	const struct network *network; /* NULL: nothing is wanted of it */
+	const char *network_problem;   /* ... or this is why there is none */
 	int control;
 	int spool; /* folder; -1: none */
 };

@@ -41,8 +41,7 @@ struct format_output {
 	char *headers[FORMAT_HEADERS_MAX + 1]; /* NULL-terminated; the destination's own included */
 };
 
-/* By the destination's kind: datadog.c, otlp.c, pyroscope.c, files. For files `url` is the file's name below
- * the folder, and there are no headers. 0, -ENOMEM, -EBADMSG (not a pprof), -ERANGE (too large for this
- * destination). Nothing is left behind on failure. */
-int format_profile(const struct format_input *input, struct format_output *ret);
+/* For a destination whose kind is files: `url` is the file's name below the folder, and there are no headers.
+ * 0 or -ENOMEM. Nothing is left behind on failure. (The others: worker/export/format_request.h.) */
+int format_file(const struct format_input *input, struct format_output *ret);
 void format_output_destroy(struct format_output *output); /* also of a zeroed one */

@@ -1,11 +1,9 @@
 #pragma once
-/* The formats behind format.h; nobody else's business. Each fills the zeroed *ret, which format.c destroys
- * when it fails. Returns as format_profile. */
+/* The formats behind format_request.h; nobody else's business. Each fills the zeroed *ret, which is destroyed
+ * when it fails. Returns as format_request. */
 
 #include "worker/export/format.h"
 
-int format_folder(const struct format_input *input, struct format_output *ret);
-int format_prefix(const struct format_input *input, struct format_output *ret);
 int format_datadog(const struct format_input *input, struct format_output *ret);
 int format_otlp(const struct format_input *input, struct format_output *ret);
 int format_pyroscope(const struct format_input *input, struct format_output *ret);

@@ -5,7 +5,6 @@
 #include "ipc/fd.h"
 #include "worker/base/memory_file.h"
 #include "worker/export/self_comments.h"
-#include "worker/export/statsd.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -24,19 +23,19 @@ write_both(const uint8_t *pprof, size_t pprof_size, const uint8_t *comments, siz
 
 int
 self_report_add(int profile, const struct profile_message *head, struct queue_report *queue,
-		const char *statsd_socket)
+		const struct network *network)
 {
 	static struct self_metrics metrics;
 	static uint8_t comments[SELF_COMMENTS_MAX];
 	size_t comments_size, size;
 	uint8_t *pprof;
-	int error, result = memory_file_read(profile, &pprof, &size);
+	int result = memory_file_read(profile, &pprof, &size);
 
 	if (result < 0)
 		return result;
 	self_metrics_make(head, queue, size, &metrics);
-	if (statsd_socket[0])
-		queue->statsd_failures += statsd_send(statsd_socket, &metrics, &error);
+	if (network)
+		queue->statsd_failures += network->report(network->context, &metrics);
 	result = self_comments_make(pprof, size, &metrics, comments, &comments_size);
 	if (result == 0)
 		result = write_both(pprof, size, comments, comments_size);

@@ -19,19 +19,19 @@ struct transfer {
 
 struct transfers {
 	const struct delivery_config *config;
-	struct http_client *client;
-	const char *problem; /* that there is no client */
+	const struct network *network;
+	const char *problem; /* that there is none */
 	struct transfer transfer[DESTINATIONS_MAX];
 };
 
 struct transfers *
-transfers_new(const struct delivery_config *config, struct http_client *client, const char *problem)
+transfers_new(const struct delivery_config *config, const struct network *network, const char *problem)
 {
 	struct transfers *transfers = calloc(1, sizeof(*transfers));
 
 	if (transfers) {
 		transfers->config = config;
-		transfers->client = client;
+		transfers->network = network;
 		transfers->problem = problem;
 	}
 	return transfers;
@@ -70,6 +70,7 @@ static int
 format(struct transfers *transfers, unsigned destination, const struct export_item *item)
 {
 	struct transfer *transfer = &transfers->transfer[destination];
+	const struct delivery_destination *to = &transfers->config->destination[destination];
 	uint8_t *pprof = NULL;
 	size_t size = 0;
 
@@ -82,12 +83,13 @@ format(struct transfers *transfers, unsigned destination, const struct export_it
 		return result;
 	const struct format_input input = {
 		.config = transfers->config,
-		.destination = &transfers->config->destination[destination],
+		.destination = to,
 		.facts = &item->facts,
 		.pprof = pprof,
 		.pprof_size = size,
 	};
-	result = format_profile(&input, &transfer->output);
+	result = destination_is_files(to->kind) ? format_file(&input, &transfer->output)
+						: transfers->network->format(&input, &transfer->output);
 	free(pprof);
 	if (result == 0)
 		transfer->item = item->id;
@@ -139,55 +141,35 @@ write_file(struct transfer *transfer, int folder, bool is_hurried, struct delive
 /* ---- network ---- */
 
 static bool
+can_be_served(const struct transfers *transfers, unsigned destination, struct delivery_answer *ret)
+{
+	if (transfers->network || destination_is_files(transfers->config->destination[destination].kind))
+		return true;
+	*ret = (struct delivery_answer){.verdict = ANSWER_REFUSES, .retry_after_ms = -1};
+	snprintf(ret->words, sizeof(ret->words), "%s", transfers->problem);
+	return false;
+}
+
+static bool
 post(struct transfers *transfers, unsigned destination, struct delivery_answer *ret)
 {
-	const struct delivery_destination *to = &transfers->config->destination[destination];
+	const struct network *network = transfers->network;
 	struct transfer *transfer = &transfers->transfer[destination];
-	const struct http_request request = {
-		.url = transfer->output.url,
-		.unix_socket = to->unix_socket,
-		.headers = (const char *const *)transfer->output.headers,
-		.body = transfer->output.body,
-		.body_size = transfer->output.body_size,
-		.timeout_ms = to->timeout_ms,
-	};
+	int result = network->post(network->context, &transfers->config->destination[destination],
+				   &transfer->output, transfer);
 
-	if (!transfers->client) {
-		*ret = (struct delivery_answer){.verdict = ANSWER_REFUSES, .retry_after_ms = -1};
-		snprintf(ret->words, sizeof(ret->words), "%s", transfers->problem);
-		return false;
-	}
-	int result = http_client_start(transfers->client, &request, transfer);
 	if (result < 0)
 		say_error(ret, ANSWER_TEMPORARY, -result);
 	return result == 0;
-}
-
-static void
-judge_http(const struct http_answer *answer, struct delivery_answer *ret)
-{
-	char status[48];
-
-	*ret = (struct delivery_answer){
-		.verdict = retry_judge(answer->status, answer->retry_after_ms >= 0),
-		.status = answer->status,
-		.retry_after_ms = answer->retry_after_ms,
-		.bytes = answer->sent_bytes,
-	};
-	retry_status_text(answer->status, status, sizeof(status));
-	if (answer->status == 0)
-		snprintf(ret->words, sizeof(ret->words), "%s", answer->words);
-	else
-		snprintf(ret->words, sizeof(ret->words), "%s%s%.180s", status, answer->words[0] ? ": " : "",
-			 answer->words);
 }
 
 bool
 transfers_prepare(struct transfers *transfers, unsigned destination, const struct export_item *item,
 		  struct delivery_answer *ret)
 {
+	if (!can_be_served(transfers, destination, ret))
+		return false;
 	int result = format(transfers, destination, item);
-
 	if (result < 0)
 		say_error(ret, judge_format_error(-result), -result);
 	return result == 0;
@@ -209,12 +191,10 @@ transfers_start(struct transfers *transfers, unsigned destination, bool is_hurri
 	}
 }
 
-void
-transfers_take(struct transfers *transfers, const struct http_answer *answer, unsigned *ret_destination,
-	       struct delivery_answer *ret)
+unsigned
+transfers_destination(const struct transfers *transfers, const void *transfer)
 {
-	*ret_destination = (unsigned)((const struct transfer *)answer->context - transfers->transfer);
-	judge_http(answer, ret);
+	return (unsigned)((const struct transfer *)transfer - transfers->transfer);
 }
 
 const char *
@@ -223,5 +203,5 @@ transfers_file_name(const struct transfers *transfers, unsigned destination)
 	uint32_t kind = transfers->config->destination[destination].kind;
 	const char *name = transfers->transfer[destination].file_name;
 
-	return (kind == DESTINATION_FOLDER || kind == DESTINATION_PREFIX) && name ? name : "";
+	return destination_is_files(kind) && name ? name : "";
 }

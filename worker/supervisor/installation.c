@@ -16,6 +16,7 @@ installation_find_readable(void)
 		DDPROF_LIBEXECDIR "/ddprof-worker",
 		DDPROF_LIBEXECDIR "/ddprof-symbolizer",
 		DDPROF_LIBEXECDIR "/ddprof-exporter",
+		DDPROF_LIBEXECDIR "/ddprof-uploader",
 	};
 
 	for (size_t i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)

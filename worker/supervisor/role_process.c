@@ -23,6 +23,7 @@ static const struct {
 	[ROLE_UNWINDER] = {DDPROF_LIBEXECDIR "/ddprof-worker", "unwinder", .has_broker = true},
 	[ROLE_SYMBOLIZER] = {DDPROF_LIBEXECDIR "/ddprof-symbolizer", "symbolizer", .has_broker = true},
 	[ROLE_EXPORTER] = {DDPROF_LIBEXECDIR "/ddprof-exporter", "exporter", .is_needed = true},
+	[ROLE_UPLOADER] = {DDPROF_LIBEXECDIR "/ddprof-uploader", "exporter"}, /* the same role */
 };
 
 const char *
@@ -93,7 +94,7 @@ role_process_start(struct role_process *process, const int folders[ROLE_FOLDERS]
 		memcpy(given.fd, folders, sizeof(given.fd));
 	}
 	if (result == 0)
-		result = fork_role(process->role, control[1], &given);
+		result = fork_role(process->has_network ? ROLE_UPLOADER : process->role, control[1], &given);
 	close_fd(&control[1]);
 	close_fd(&broker[1]);
 	if (result < 0) {

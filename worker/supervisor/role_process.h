@@ -9,9 +9,10 @@
 
 struct role_process {
 	enum role role;
-	pid_t pid;   /* 0: not running */
-	int control; /* -1: not running */
-	int broker;  /* -1: this role opens nothing, or not running */
+	bool has_network; /* the exporter's: it is the program that can send */
+	pid_t pid;        /* 0: not running */
+	int control;      /* -1: not running */
+	int broker;       /* -1: this role opens nothing, or not running */
 	bool is_ready;
 	bool is_given_up;      /* not wanted, or died too often: work goes on without it */
 	unsigned deaths;       /* the exporter's: since it last was well for a minute */

@@ -1026,6 +1026,7 @@ start(struct session *session, int *ret_error)
 	if (failure != FAILURE_NONE)
 		return failure;
 	session->symbolizer.is_given_up = session->config.disable_symbolization; /* before it ever started */
+	session->exporter.has_network = session->config.has_network;
 	self_measure_started(&session->measure, SELF_UNWINDER, session->unwinder.pid);
 	session->period_start_ns = realtime_ns();
 	session->level = LEVEL_COUNT;

@@ -1,13 +1,14 @@
-/* ddprof-exporter: finished profiles in, files and requests out. It never sees an ELF file or a stack.
+/* Finished profiles in, files and requests out. The exporter never sees an ELF file or a stack.
  *
  * What it is told at the start decides what its sandbox leaves open: with files alone there is no network. */
+
+#include "worker/export/start.h"
 
 #include "ipc/channel.h"
 #include "ipc/fd.h"
 #include "worker/base/harden.h"
 #include "worker/base/memory_file.h"
 #include "worker/base/seal.h"
-#include "worker/export/debuginfod.h"
 #include "worker/export/exporter.h"
 
 #include <errno.h>
@@ -22,10 +23,8 @@ struct given {
 	struct worker_config config;
 	struct exporter_start start;
 	const struct delivery_config *delivery;
-	struct http_client *client;
-	char client_problem[256]; /* one printable line */
-	char debuginfod_urls[DESTINATION_URL_MAX];
-	const char *debuginfod[DEBUGINFOD_SERVERS_MAX + 1];
+	struct network network;
+	char network_problem[NETWORK_PROBLEM_MAX];
 };
 
 /* ---- START ---- */
@@ -102,52 +101,6 @@ receive_start(struct given *given)
 	return result < 0 ? result : read_delivery(delivery, &given->delivery);
 }
 
-/* ---- network ---- */
-
-static int
-make_client(struct given *given)
-{
-	const struct delivery_config *delivery = given->delivery;
-	const char *urls[DESTINATIONS_MAX + DEBUGINFOD_SERVERS_MAX + 1] = {NULL},
-								     *sockets[DESTINATIONS_MAX + 2] = {NULL};
-	const char *pem = (const char *)(delivery + 1);
-	size_t url_count = 0, socket_count = 0;
-
-	for (uint32_t i = 0; i < delivery->count; i++) {
-		const struct delivery_destination *destination = &delivery->destination[i];
-
-		if (destination->unix_socket[0])
-			sockets[socket_count++] = destination->unix_socket;
-		else if (destination->url[0])
-			urls[url_count++] = destination->url;
-	}
-	memcpy(given->debuginfod_urls, delivery->debuginfod_urls, sizeof(given->debuginfod_urls));
-	debuginfod_servers(given->debuginfod_urls, given->debuginfod);
-	for (size_t i = 0; given->debuginfod[i]; i++)
-		urls[url_count++] = given->debuginfod[i];
-	if (delivery->statsd_socket[0])
-		sockets[socket_count++] = delivery->statsd_socket;
-	if (url_count + socket_count == 0)
-		return 0;
-	const struct http_settings settings = {
-		.proxy_http = delivery->proxy_http,
-		.proxy_https = delivery->proxy_https,
-		.no_proxy = delivery->no_proxy,
-		.ca = pem,
-		.ca_size = delivery->ca_size,
-		.certificate = pem + delivery->ca_size,
-		.certificate_size = delivery->certificate_size,
-		.key = pem + delivery->ca_size + delivery->certificate_size,
-		.key_size = delivery->key_size,
-		.urls = urls,
-		.unix_sockets = sockets,
-	};
-	int result = http_client_new(&settings, &given->client, given->client_problem,
-				     sizeof(given->client_problem));
-	/* a bad certificate is no reason to write no files */
-	return result == -EINVAL ? 0 : result;
-}
-
 /* ---- sandbox ---- */
 
 /* /dev/null is in place of a folder that there is not. */
@@ -164,25 +117,25 @@ confine(const struct given *given)
 {
 	static const int candidates[] = {FD_OUTPUT, FD_SPOOL, FD_PREFIX};
 	int folders[sizeof(candidates) / sizeof(candidates[0])];
-	struct landlock_exceptions exceptions = {0};
+	struct landlock_exceptions exceptions = given->network.exceptions;
 
-	if (given->client)
-		exceptions = http_client_exceptions(given->client);
 	exceptions.folders = folders;
 	for (size_t i = 0; i < sizeof(candidates) / sizeof(candidates[0]); i++)
 		if (is_folder(candidates[i]))
 			folders[exceptions.folder_count++] = candidates[i];
-	return harden_confine(given->client ? ROLE_UPLOADER : ROLE_EXPORTER, &exceptions);
+	return harden_confine(given->network.context ? ROLE_UPLOADER : ROLE_EXPORTER, &exceptions);
 }
 
 static int
-serve(void)
+serve(network_open_function *open)
 {
 	static struct given given;
 	int result = receive_start(&given);
 
-	if (result == 0)
-		result = make_client(&given);
+	if (result == 0 && open)
+		result = open(given.delivery, &given.network, given.network_problem);
+	else if (result == 0 && delivery_has_network(given.delivery))
+		result = -EBADMSG;
 	bool has_spool = is_folder(FD_SPOOL);
 	if (result == 0)
 		result = confine(&given);
@@ -192,9 +145,8 @@ serve(void)
 		.config = &given.config,
 		.delivery = given.delivery,
 		.start = &given.start,
-		.client = given.client,
-		.client_problem = given.client_problem,
-		.debuginfod = given.debuginfod,
+		.network = given.network.context ? &given.network : NULL,
+		.network_problem = given.network_problem,
 		.control = FD_CONTROL,
 		.spool = has_spool ? FD_SPOOL : -1,
 	};
@@ -202,14 +154,15 @@ serve(void)
 }
 
 int
-main(int argc, char **argv)
+exporter_main(int argc, char **argv, network_open_function *open)
 {
 	if (argc != 3 || strcmp(argv[1], "exporter") != 0) {
-		dprintf(STDERR_FILENO, "ddprof-exporter: started by ddprof-launch, not by hand\n");
+		dprintf(STDERR_FILENO, "%s: started by ddprof-launch, not by hand\n",
+			program_invocation_short_name);
 		return 2;
 	}
 	int result = harden_process(argv[2]);
 	if (result == 0)
 		result = harden_role_start();
-	return result < 0 || serve() < 0 ? 1 : 0;
+	return result < 0 || serve(open) < 0 ? 1 : 0;
 }
