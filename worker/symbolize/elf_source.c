@@ -42,7 +42,8 @@ is_header_acceptable(const void *bytes, size_t size)
 	memcpy(&header, bytes, sizeof(header));
 	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
 	       header.e_ident[EI_DATA] == ELFDATA2LSB &&
-	       (header.e_type == ET_EXEC || header.e_type == ET_DYN) && header.e_shnum != 0 &&
+	       (header.e_type == ET_EXEC || header.e_type == ET_DYN || header.e_type == ET_REL) &&
+	       header.e_shnum != 0 &&
 	       header.e_shentsize == sizeof(Elf64_Shdr) && header.e_phnum <= PROGRAM_HEADERS_MAX;
 }
 
@@ -305,36 +306,48 @@ find_build_id(struct cursor notes, size_t alignment, const uint8_t **ret, size_t
 	return false;
 }
 
+static bool
+format_build_id(struct elf_bytes notes, size_t alignment, char ret_hex[static ELF_SOURCE_ID_HEX])
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *id;
+	size_t size;
+
+	if (!find_build_id(cursor_over(notes.bytes, notes.size), alignment, &id, &size) ||
+	    size > ELF_SOURCE_ID_MAX)
+		return false;
+	for (size_t at = 0; at < size; at++) {
+		*ret_hex++ = digits[id[at] >> 4];
+		*ret_hex++ = digits[id[at] & 15];
+	}
+	*ret_hex = 0;
+	return true;
+}
+
 bool
 elf_source_build_id(struct elf_source *source, char ret_hex[static ELF_SOURCE_ID_HEX])
 {
-	static const char digits[] = "0123456789abcdef";
 	const Elf64_Phdr *headers = elf64_getphdr(source->elf);
+	struct elf_bytes notes;
 	size_t count;
 
-	if (!headers || elf_getphdrnum(source->elf, &count) != 0)
+	/* What dwz shares between files is never loaded, and has sections only. */
+	if (!headers)
+		return elf_source_section(source, ".note.gnu.build-id", NOTE_BYTES_MAX, &notes) == 0 &&
+		       format_build_id(notes, 4, ret_hex);
+	if (elf_getphdrnum(source->elf, &count) != 0)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		const uint8_t *id;
-		size_t size;
 		Elf_Data *data;
 
 		if (headers[i].p_type != PT_NOTE || headers[i].p_filesz > NOTE_BYTES_MAX)
 			continue;
 		data = elf_getdata_rawchunk(source->elf, (int64_t)headers[i].p_offset, headers[i].p_filesz,
 					    ELF_T_BYTE);
-		if (!data || !data->d_buf ||
-		    !find_build_id(cursor_over(data->d_buf, data->d_size), headers[i].p_align == 8 ? 8 : 4,
-				   &id, &size))
-			continue;
-		if (size > ELF_SOURCE_ID_MAX)
-			return false;
-		for (size_t at = 0; at < size; at++) {
-			*ret_hex++ = digits[id[at] >> 4];
-			*ret_hex++ = digits[id[at] & 15];
-		}
-		*ret_hex = 0;
-		return true;
+		if (data && data->d_buf &&
+		    format_build_id((struct elf_bytes){.bytes = data->d_buf, .size = data->d_size},
+				    headers[i].p_align == 8 ? 8 : 4, ret_hex))
+			return true;
 	}
 	return false;
 }
