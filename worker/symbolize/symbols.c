@@ -39,9 +39,9 @@ struct candidates {
 	size_t count;
 };
 
-/* NULL: outside of the table or not terminated. Checked for what is asked for, not for every symbol. */
-static const char *
-name_at(const struct elf_bytes *strings, uint32_t offset)
+/* Checked for what is asked for, not for every symbol. */
+const char *
+symbols_name_at(const struct elf_bytes *strings, uint32_t offset)
 {
 	const char *name = (const char *)strings->bytes + offset;
 	size_t left;
@@ -313,7 +313,7 @@ symbols_find(const struct symbols *symbols, uint64_t address)
 		else if (address >= range->limit)
 			low = middle + 1;
 		else
-			return name_at(&symbols->strings, range->name);
+			return symbols_name_at(&symbols->strings, range->name);
 	}
 	return NULL;
 }

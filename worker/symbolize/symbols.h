@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct elf_bytes;
 struct elf_source;
 struct symbols;
 
@@ -23,3 +24,6 @@ void symbols_free(struct symbols *symbols);
 const char *symbols_find(const struct symbols *symbols, uint64_t address);
 
 #define SYMBOL_NAME_MAX 16384 /* longer ones are not names */
+
+/* The name at an offset of a string table; NULL: outside of the table, or not terminated. */
+const char *symbols_name_at(const struct elf_bytes *strings, uint32_t offset);
