@@ -43,8 +43,8 @@ is_header_acceptable(const void *bytes, size_t size)
 	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
 	       header.e_ident[EI_DATA] == ELFDATA2LSB &&
 	       (header.e_type == ET_EXEC || header.e_type == ET_DYN || header.e_type == ET_REL) &&
-	       header.e_shnum != 0 &&
-	       header.e_shentsize == sizeof(Elf64_Shdr) && header.e_phnum <= PROGRAM_HEADERS_MAX;
+	       header.e_shnum != 0 && header.e_shentsize == sizeof(Elf64_Shdr) &&
+	       header.e_phnum <= PROGRAM_HEADERS_MAX;
 }
 
 static int
