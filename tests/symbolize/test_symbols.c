@@ -188,6 +188,7 @@ test_vdso(void **state)
 /* A file of our own making: one code section of 0x1000 bytes at 0x1000, and the symbols under test. */
 struct fake {
 	Elf64_Ehdr header;
+	Elf64_Phdr notes;
 	Elf64_Shdr sections[4]; /* none, .text, .symtab, .strtab */
 	char names[4096];
 	Elf64_Sym symbols[];
@@ -352,6 +353,39 @@ test_build_id(void **state)
 	free(id);
 }
 
+/* As mold writes it: behind a note of 8-byte units whose name is padded to 4, and then by 4. Whether there
+ * are section headers makes no difference. */
+static void
+test_build_id_among_notes(void **state)
+{
+	static const uint32_t notes[] = {4,        16,         5,
+					 0x554e47, 0,          0,
+					 0,        0, /* a property */
+					 4,        4,          1,
+					 0x554e47, 0x11111111, /* another one */
+					 4,        4,          NT_GNU_BUILD_ID,
+					 0x554e47, 0x44332211};
+	struct fake *fake = fake_new(0);
+	struct elf_source *source;
+
+	(void)state;
+	memcpy(fake->names, notes, sizeof(notes));
+	fake->header.e_phoff = offsetof(struct fake, notes);
+	fake->header.e_phentsize = sizeof(fake->notes);
+	fake->header.e_phnum = 1;
+	fake->notes = (Elf64_Phdr){.p_type = PT_NOTE,
+				   .p_offset = offsetof(struct fake, names),
+				   .p_filesz = sizeof(notes),
+				   .p_align = 8};
+	for (int is_stripped = 0; is_stripped < 2; is_stripped++) {
+		assert_int_equal(elf_source_open_memory(fake, sizeof(*fake), &source), 0);
+		assert_true(elf_source_has_build_id(source, "11223344"));
+		elf_source_close(source);
+		fake->header.e_shoff = fake->header.e_shnum = fake->header.e_shentsize = 0;
+	}
+	free(fake);
+}
+
 static void
 test_not_elf(void **state)
 {
@@ -378,6 +412,7 @@ main(void)
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_many_nested),
 		cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_build_id_among_notes),
 		cmocka_unit_test(test_not_elf),
 	};
 
