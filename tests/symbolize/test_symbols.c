@@ -194,6 +194,8 @@ struct fake {
 	Elf64_Sym symbols[];
 };
 
+#define UNDERSCORE ('z' + 1) /* as the letter of a symbol: its name is "_" */
+
 static struct fake *
 fake_new(size_t symbols)
 {
@@ -223,6 +225,7 @@ fake_new(size_t symbols)
 					 .sh_size = sizeof(fake->names)};
 	for (char c = 'a'; c <= 'z'; c++) /* 1: "a", 3: "b", ... */
 		fake->names[1 + 2 * (c - 'a')] = c;
+	fake->names[1 + 2 * (UNDERSCORE - 'a')] = '_';
 	return fake;
 }
 
@@ -288,11 +291,14 @@ test_maps(void **state)
 	MAP("aabbbb..........", symbol('a', 0x1000, 0x400, G, F), symbol('b', 0x1200, 0x400, L, F));
 	MAP("aabccbbaa.......", symbol('a', 0x1000, 0x900, G, F), symbol('b', 0x1200, 0x500, L, F),
 	    symbol('c', 0x1300, 0x200, W, F));
-	/* aliases: global, weak, local, whatever their order; then the first */
+	/* aliases: global, weak, local, whatever their order; then without an underscore; then the first */
 	MAP("aa..............", symbol('b', 0x1000, 0x200, L, F), symbol('a', 0x1000, 0x200, G, F),
 	    symbol('c', 0x1000, 0x200, W, F));
 	MAP("cc..............", symbol('b', 0x1000, 0x200, L, F), symbol('c', 0x1000, 0x200, W, F));
 	MAP("bb..............", symbol('b', 0x1000, 0x200, G, F), symbol('a', 0x1000, 0x200, G, F));
+	MAP("bb..............", symbol(UNDERSCORE, 0x1000, 0x200, G, F), symbol('b', 0x1000, 0x200, G, F),
+	    symbol('a', 0x1000, 0x200, G, F));
+	MAP("__..............", symbol('b', 0x1000, 0x200, W, F), symbol(UNDERSCORE, 0x1000, 0x200, G, F));
 	/* a preferred alias that is shorter leaves the rest to the other */
 	MAP("aabb............", symbol('b', 0x1000, 0x400, L, F), symbol('a', 0x1000, 0x200, G, F));
 	/* without size: to the next symbol, or to the end of the section */
