@@ -107,6 +107,26 @@ class Names(unittest.TestCase):
         prefix = [support.require_program("unshare"), "-m", "/bin/sh", "-ec", mount, "sh"]
         self.expect_named([program, "500"], prefix=prefix)
 
+    def test_dwz(self):
+        """What debug files share is in a file of its own, names of inlined functions among it. Without that file, functions
+        have the names of their symbols."""
+        support.require_root()
+        dwz = support.require_program("dwz")
+        shutil.copy(os.path.join(support.TARGETS, "inlined_dwarf5"), os.path.join(self.folder, "svc"))
+        build_id = shell(self.folder, "readelf -n svc | sed -n 's/.*Build ID: //p'")
+        shell(self.folder, "mkdir -p debug/.dwz; objcopy --only-keep-debug svc svc.debug; cp svc.debug other.debug; strip svc;"
+                           f"{dwz} -m debug/.dwz/shared.debug -M /usr/lib/debug/.dwz/shared.debug svc.debug other.debug")
+        put_by_build_id(self.folder + "/svc.debug", os.path.join(self.folder, "debug"), build_id)
+        mount = f'mount --make-rprivate /; mount --bind {self.folder}/debug /usr/lib/debug; exec "$@"'
+        os.makedirs("/usr/lib/debug", exist_ok=True)
+        prefix = [support.require_program("unshare"), "-m", "/bin/sh", "-ec", mount, "sh"]
+        for there in (True, False):
+            profile = support.run(self, [self.folder + "/svc", "0.5"], prefix=prefix).profile()
+            for name, share in (("^shop::checkout", 90), ("^shop::Basket::count", 90 * there)):
+                found = support.share_of(profile.samples, support.has_function(name))
+                self.assertGreaterEqual(found, share, support.folded(profile)[:5])
+            shell(self.folder, "rm debug/.dwz/shared.debug" * there)
+
     def test_debug_folder_of_a_container(self):
         """Only the target sees it: launched outside, it has a mount namespace of its own, which is gone when the only
         profile is made."""

@@ -254,6 +254,18 @@ test_notes(void **state)
 	assert_int_equal(elf_image_build_id(image, id), sizeof(build_id));
 	elf_image_free(image);
 
+	/* padded to 4 bytes, in a segment of 8, too */
+	elf_builder_init(&b);
+	elf_builder_put(&b, 0x400, &(Elf64_Nhdr){.n_namesz = 4, .n_descsz = 4, .n_type = 9},
+			sizeof(Elf64_Nhdr));
+	size = 12 + 4 + 4;
+	size += elf_builder_put_build_id(&b, 0x400 + size, build_id, sizeof(build_id));
+	elf_builder_add(&b, PT_NOTE, PF_R, 0x400, 0x400, size)->p_align = 8;
+	elf_builder_finish(&b);
+	assert_int_equal(elf_image_open_memory(b.bytes, b.size, &image), 0);
+	assert_int_equal(elf_image_build_id(image, id), sizeof(build_id));
+	elf_image_free(image);
+
 	/* one that is too long, one that leaves its segment: no id, and no harm */
 	for (int longer = 0; longer < 2; longer++) {
 		elf_builder_init(&b);

@@ -1,6 +1,7 @@
 /* DWARF: whatever the sections say, work and memory stay within the budget, what was inflated is given back,
  * and every answer is a chain of strings. Input: the first address to look up, then the file, which is also
- * its own file of split units, and its package. */
+ * its own file of split units, and its package; at first it has no file that it shares with others (dwz), and
+ * then it is that, too. */
 
 #include "tests/fuzz/fuzz.h"
 
@@ -55,27 +56,21 @@ check_location(const struct source_location *location)
 	}
 }
 
-int
-LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+static void
+look_up(int fd, int alternate, uint64_t address)
 {
 	struct debug_budget budget = {.work_left = WORK, .inflated_left = INFLATED, .files_left = FILES};
-	struct cursor in = cursor_over(bytes ? bytes : (const uint8_t *)"", size);
-	uint64_t address = cursor_u64(&in), *addresses;
-	struct source_batch batch;
-
-	if (in.failed)
-		return 0;
-	size = cursor_left(&in);
-	int fd = memfd_create("elf", MFD_CLOEXEC);
-	CHECK(fd >= 0 && write(fd, in.at, size) == (ssize_t)size);
 	struct opener opener = {.fd = fd};
 	const struct file_finder finder = {.open_debug = open_debug, .context = &opener};
 	struct module_files files = MODULE_FILES_NONE;
+	uint64_t *addresses = calloc(ADDRESSES, sizeof(*addresses));
+	struct source_batch batch;
+	unsigned descriptors = count_descriptors();
+
 	files.finder = &finder;
 	files.path = "/program";
 	files.build_id = "";
-	unsigned descriptors = count_descriptors();
-	addresses = calloc(ADDRESSES, sizeof(*addresses));
+	files.alt_fd = alternate;
 	for (uint64_t i = 0; i < ADDRESSES; i++)
 		addresses[i] = address + 3 * i;
 	source_batch_find(&batch, fd, &files, &budget, addresses, ADDRESSES);
@@ -88,6 +83,21 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	CHECK(budget.inflated_left == INFLATED && budget.work_left <= WORK && budget.files_left <= FILES);
 	CHECK(count_descriptors() == descriptors);
 	source_batch_destroy(&batch);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	struct cursor in = cursor_over(bytes ? bytes : (const uint8_t *)"", size);
+	uint64_t address = cursor_u64(&in);
+
+	if (in.failed)
+		return 0;
+	size = cursor_left(&in);
+	int fd = memfd_create("elf", MFD_CLOEXEC);
+	CHECK(fd >= 0 && write(fd, in.at, size) == (ssize_t)size);
+	look_up(fd, -1, address);
+	look_up(fd, fd, address);
 	close(fd);
 	return 0;
 }

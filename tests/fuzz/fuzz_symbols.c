@@ -1,10 +1,11 @@
-/* Symbol tables and build ids: the same from memory and from a file; every name lies in the file and is the
- * one of a range. Input: an address to look up, then the file. */
+/* Symbol tables, stubs and build ids: the same from memory and from a file; every name lies in the file and
+ * is the one of a range, or of what a stub leads to. Input: an address to look up, then the file. */
 
 #include "tests/fuzz/fuzz.h"
 
 #include "worker/base/cursor.h"
 #include "worker/symbolize/elf_source.h"
+#include "worker/symbolize/plt_stubs.h"
 #include "worker/symbolize/symbols.h"
 
 #include <errno.h>
@@ -29,6 +30,25 @@ check_name(const struct symbols *symbols, uint64_t address, const uint8_t *file,
 }
 
 static void
+check_stubs(struct elf_source *memory, struct elf_source *file, const struct symbols *functions,
+	    uint64_t address)
+{
+	struct plt_stubs *one = NULL, *other = NULL;
+	int result = plt_stubs_open(memory, functions, &one);
+
+	CHECK(result == 0 || result == -ENOENT);
+	CHECK(plt_stubs_open(file, functions, &other) == result);
+	for (unsigned i = 0; result == 0 && i < LOOKUPS; i++, address += i) {
+		const char *name = plt_stubs_find(one, address), *same = plt_stubs_find(other, address);
+
+		CHECK(!name == !same && (!name || strcmp(name, same) == 0));
+		CHECK(!name || strlen(name) > strlen(PLT_STUB_ENDING));
+	}
+	plt_stubs_close(one);
+	plt_stubs_close(other);
+}
+
+static void
 check_symbols(struct elf_source *memory, struct elf_source *file, const uint8_t *bytes, size_t size,
 	      uint64_t address)
 {
@@ -43,6 +63,8 @@ check_symbols(struct elf_source *memory, struct elf_source *file, const uint8_t 
 
 		CHECK(!name == !same && (!name || strcmp(name, same) == 0));
 	}
+	if (result == 0)
+		check_stubs(memory, file, one, address);
 	symbols_free(one);
 	symbols_free(other);
 }
@@ -80,6 +102,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	CHECK(from_file == 0 || from_file == -EBADMSG);
 	if (result == 0 && from_file == 0) {
 		check_sections(memory, file);
+		check_stubs(memory, file, NULL, address);
 		CHECK(elf_source_has_build_id(memory, id) == elf_source_has_build_id(file, id));
 		CHECK(!elf_source_has_build_id(file, "x"));
 		check_symbols(memory, file, image, size, address);

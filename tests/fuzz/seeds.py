@@ -335,6 +335,14 @@ for kind in (2, 11):
     seed("symbols", u64(0x401000), file.replace(SYMBOLS, SYMBOLS[:24] + u32(len(STRINGS) + 2) + SYMBOLS[28:]))
     seed("symbols", u64(0x401004), file.replace(SYMBOLS, SYMBOLS[:48].ljust(len(SYMBOLS), b"\xff")))
 
+STUB, WORD = 0x401010, 0x403000
+for relocation, info in ((WORD, 1 << 32 | 7), (WORD, 37), (WORD, 0xFFFFFFFF << 32 | 7), (0, 1 << 32 | 7)):
+    code = bytes(16) + b"\xff\x25" + u32(WORD - STUB - 6) + bytes(10)
+    file = elf((READABLE, EXECUTABLE), ((".plt", 1, 6, 0x401000, 0, 0, code), (".dynsym", 11, 2, 0x400200, 3, 24, SYMBOLS),
+                                        (".dynstr", 3, 2, 0x400300, 0, 0, STRINGS),
+                                        (".rela.plt", 4, 2, 0x400400, 2, 24, struct.pack("<QQQ", relocation, info, 0x401000))))
+    seed("symbols", u64(STUB), file)
+
 # ---- Go's function table, as tests/symbolize/test_go_pclntab.c has it ----
 
 GO_TEXT, GO_TABLE, GO_MODULE = 0x401000, 0x523000, 0x600000

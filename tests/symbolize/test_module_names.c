@@ -130,6 +130,8 @@ compare(const char *name, size_t *ret_same, size_t *ret_other)
 		const char *wanted = symbols_find(whole, address);
 		const char *found = module_names_find(module.names, address);
 
+		if (found && strstr(found, "@plt"))
+			continue; /* no symbol has those */
 		if (found && wanted && strcmp(found, wanted) == 0)
 			++*ret_same;
 		else if (found || wanted)
@@ -173,6 +175,73 @@ test_stripped(void **state)
 	expect_few_names("svc");
 	assert_int_equal(asked, 1); /* by build id; there is no link */
 	assert_int_equal(asked_elsewhere, 1);
+}
+
+/* What a linker writes: the stubs as objdump names them, all of each. */
+static void
+check_stubs(const char *options)
+{
+	char command[1024], wanted[256];
+	unsigned long address;
+	size_t count = 0;
+
+	snprintf(command, sizeof(command),
+		 "echo 'int main(int c, char **v) { return puts(v[0]) + c + abs(c) + atoi(v[0]); }' | "
+		 "cc -w -fno-builtin %s -x c - -o whole && strip -o svc whole && "
+		 "" OBJDUMP " -d svc | sed -n 's/^\\([0-9a-f]*\\) <\\(.*@plt\\)>:/\\1 \\2/p' > wanted",
+		 options);
+	run(command);
+	struct opened_module module = open_module("svc");
+	snprintf(command, sizeof(command), "%s/wanted", folder.path);
+	FILE *file = fopen(command, "r");
+	assert_non_null(file);
+	while (fscanf(file, "%lx %255s", &address, wanted) == 2) {
+		for (unsigned i = 0; i < 8; i++) {
+			const char *found = module_names_find(module.names, address + i);
+
+			assert_non_null(found);
+			assert_string_equal(found, wanted);
+		}
+		count++;
+	}
+	fclose(file);
+	close_module(&module);
+	assert_true(count >= 3);
+}
+
+static void
+test_stubs(void **state)
+{
+	(void)state;
+	if (!OBJDUMP[0])
+		skip();
+	check_stubs("");
+	check_stubs("-fcf-protection -Wl,-z,ibtplt -Wl,-z,now");
+	check_stubs("-no-pie -fuse-ld=lld");
+}
+
+/* A static program's stubs lead to functions of its own, as its relocations say. */
+static void
+test_stubs_of_static_program(void **state)
+{
+	struct elf_source *source;
+	struct elf_region stubs;
+	bool is_found = false;
+
+	(void)state;
+	run("echo 'int main(int c, char **v) { return strlen(v[0]) + c; }' | "
+	    "cc -w -fno-builtin -static -x c - -o svc");
+	struct opened_module module = open_module("svc");
+	assert_int_equal(elf_source_open(module.fd, &source), 0);
+	assert_int_equal(elf_source_region(source, ".plt", &stubs), 0);
+	for (uint64_t i = 0; i < stubs.size; i++) {
+		const char *found = module_names_find(module.names, stubs.address + i);
+
+		is_found |= found && strcmp(found, "strlen@plt") == 0;
+	}
+	assert_true(is_found);
+	elf_source_close(source);
+	close_module(&module);
 }
 
 static void
@@ -420,6 +489,8 @@ main(void)
 		FOLDER_TEST(test_debug_file_of_another_build),
 		FOLDER_TEST(test_link_that_leads_elsewhere),
 		FOLDER_TEST(test_alt_file),
+		FOLDER_TEST(test_stubs),
+		FOLDER_TEST(test_stubs_of_static_program),
 		FOLDER_TEST(test_mini_debug_info),
 		FOLDER_TEST(test_damaged_archives),
 	};

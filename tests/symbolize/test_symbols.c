@@ -188,10 +188,13 @@ test_vdso(void **state)
 /* A file of our own making: one code section of 0x1000 bytes at 0x1000, and the symbols under test. */
 struct fake {
 	Elf64_Ehdr header;
+	Elf64_Phdr notes;
 	Elf64_Shdr sections[4]; /* none, .text, .symtab, .strtab */
 	char names[4096];
 	Elf64_Sym symbols[];
 };
+
+#define UNDERSCORE ('z' + 1) /* as the letter of a symbol: its name is "_" */
 
 static struct fake *
 fake_new(size_t symbols)
@@ -222,6 +225,7 @@ fake_new(size_t symbols)
 					 .sh_size = sizeof(fake->names)};
 	for (char c = 'a'; c <= 'z'; c++) /* 1: "a", 3: "b", ... */
 		fake->names[1 + 2 * (c - 'a')] = c;
+	fake->names[1 + 2 * (UNDERSCORE - 'a')] = '_';
 	return fake;
 }
 
@@ -287,11 +291,14 @@ test_maps(void **state)
 	MAP("aabbbb..........", symbol('a', 0x1000, 0x400, G, F), symbol('b', 0x1200, 0x400, L, F));
 	MAP("aabccbbaa.......", symbol('a', 0x1000, 0x900, G, F), symbol('b', 0x1200, 0x500, L, F),
 	    symbol('c', 0x1300, 0x200, W, F));
-	/* aliases: global, weak, local, whatever their order; then the first */
+	/* aliases: global, weak, local, whatever their order; then without an underscore; then the first */
 	MAP("aa..............", symbol('b', 0x1000, 0x200, L, F), symbol('a', 0x1000, 0x200, G, F),
 	    symbol('c', 0x1000, 0x200, W, F));
 	MAP("cc..............", symbol('b', 0x1000, 0x200, L, F), symbol('c', 0x1000, 0x200, W, F));
 	MAP("bb..............", symbol('b', 0x1000, 0x200, G, F), symbol('a', 0x1000, 0x200, G, F));
+	MAP("bb..............", symbol(UNDERSCORE, 0x1000, 0x200, G, F), symbol('b', 0x1000, 0x200, G, F),
+	    symbol('a', 0x1000, 0x200, G, F));
+	MAP("__..............", symbol('b', 0x1000, 0x200, W, F), symbol(UNDERSCORE, 0x1000, 0x200, G, F));
 	/* a preferred alias that is shorter leaves the rest to the other */
 	MAP("aabb............", symbol('b', 0x1000, 0x400, L, F), symbol('a', 0x1000, 0x200, G, F));
 	/* without size: to the next symbol, or to the end of the section */
@@ -352,6 +359,39 @@ test_build_id(void **state)
 	free(id);
 }
 
+/* As mold writes it: behind a note of 8-byte units whose name is padded to 4, and then by 4. Whether there
+ * are section headers makes no difference. */
+static void
+test_build_id_among_notes(void **state)
+{
+	static const uint32_t notes[] = {4,        16,         5,
+					 0x554e47, 0,          0,
+					 0,        0, /* a property */
+					 4,        4,          1,
+					 0x554e47, 0x11111111, /* another one */
+					 4,        4,          NT_GNU_BUILD_ID,
+					 0x554e47, 0x44332211};
+	struct fake *fake = fake_new(0);
+	struct elf_source *source;
+
+	(void)state;
+	memcpy(fake->names, notes, sizeof(notes));
+	fake->header.e_phoff = offsetof(struct fake, notes);
+	fake->header.e_phentsize = sizeof(fake->notes);
+	fake->header.e_phnum = 1;
+	fake->notes = (Elf64_Phdr){.p_type = PT_NOTE,
+				   .p_offset = offsetof(struct fake, names),
+				   .p_filesz = sizeof(notes),
+				   .p_align = 8};
+	for (int is_stripped = 0; is_stripped < 2; is_stripped++) {
+		assert_int_equal(elf_source_open_memory(fake, sizeof(*fake), &source), 0);
+		assert_true(elf_source_has_build_id(source, "11223344"));
+		elf_source_close(source);
+		fake->header.e_shoff = fake->header.e_shnum = fake->header.e_shentsize = 0;
+	}
+	free(fake);
+}
+
 static void
 test_not_elf(void **state)
 {
@@ -378,6 +418,7 @@ main(void)
 		cmocka_unit_test(test_maps),
 		cmocka_unit_test(test_many_nested),
 		cmocka_unit_test(test_build_id),
+		cmocka_unit_test(test_build_id_among_notes),
 		cmocka_unit_test(test_not_elf),
 	};
 

@@ -25,7 +25,8 @@ enum {
 	SECTIONS_MAX = 4096,       /* linked files have 30 to 100 */
 	SECTION_NAME_MAX = 64,     /* bytes of a name we look for, with its NUL */
 	NOTES_MAX = 64,            /* notes looked at in one PT_NOTE */
-	FILE_PAGE = 4096,          /* what mmap rounds to; larger pages only round further */
+	NOTE_UNIT = 4,
+	FILE_PAGE = 4096, /* what mmap rounds to; larger pages only round further */
 };
 
 #define UNLOADED_ADDRESS (1ull << 62) /* no user address of any architecture is that high */
@@ -106,11 +107,13 @@ round_up(uint64_t size, uint64_t unit)
 	return (size + unit - 1) & ~(unit - 1);
 }
 
-/* Looks for NT_GNU_BUILD_ID in one PT_NOTE. A damaged note ends the search: the id is a convenience. */
+/* Looks for NT_GNU_BUILD_ID in one PT_NOTE. Padded to 4 bytes, as the kernel reads notes: mold puts those of
+ * 4 and those of 8 into one segment, which says 8. A damaged note ends the search: the id is a convenience.
+ */
 static void
 find_build_id(struct elf_image *image, const Elf64_Phdr *header)
 {
-	uint64_t unit = header->p_align == 8 ? 8 : 4, at = 0;
+	uint64_t at = 0;
 	Elf64_Nhdr note;
 	char name[4];
 
@@ -121,8 +124,8 @@ find_build_id(struct elf_image *image, const Elf64_Phdr *header)
 
 		if (elf_image_read(image, header->p_offset + at, &note, sizeof(note)))
 			return;
-		id_at = round_up(name_at + note.n_namesz, unit);
-		next = round_up(id_at + note.n_descsz, unit);
+		id_at = round_up(name_at + note.n_namesz, NOTE_UNIT);
+		next = round_up(id_at + note.n_descsz, NOTE_UNIT);
 		if (id_at + note.n_descsz > header->p_filesz)
 			return;
 		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof(name) && note.n_descsz > 0 &&

@@ -102,9 +102,11 @@ follow(struct debug_names *names, const struct debug_entry *entry, struct place 
 		value = &entry->values[ENTRY_SPECIFICATION];
 	if (value->kind != VALUE_ALTERNATE_REFERENCE)
 		return debug_unit_reference(place->unit, value, ret);
+	if (!names->alternate->sections)
+		return false;
 	place->file = names->alternate;
 	*ret = value->number;
-	return place->file->sections;
+	return true;
 }
 
 static const char *

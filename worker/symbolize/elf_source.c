@@ -30,6 +30,13 @@ struct elf_source {
 	size_t owners;
 };
 
+/* A file may have had its section headers taken away: then it still has a build id. */
+static bool
+has_no_sections(const Elf64_Ehdr *header)
+{
+	return header->e_shoff == 0 && header->e_shnum == 0;
+}
+
 /* Before libelf sees the file: it allocates by these numbers. e_shnum 0 with a table is the escape for
  * more than 65279 sections, which no linked file has, and would let 64 bits of size be claimed. */
 static bool
@@ -42,8 +49,10 @@ is_header_acceptable(const void *bytes, size_t size)
 	memcpy(&header, bytes, sizeof(header));
 	return memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && header.e_ident[EI_CLASS] == ELFCLASS64 &&
 	       header.e_ident[EI_DATA] == ELFDATA2LSB &&
-	       (header.e_type == ET_EXEC || header.e_type == ET_DYN) && header.e_shnum != 0 &&
-	       header.e_shentsize == sizeof(Elf64_Shdr) && header.e_phnum <= PROGRAM_HEADERS_MAX;
+	       (header.e_type == ET_EXEC || header.e_type == ET_DYN || header.e_type == ET_REL) &&
+	       (has_no_sections(&header) ||
+		(header.e_shnum != 0 && header.e_shentsize == sizeof(Elf64_Shdr))) &&
+	       header.e_phnum <= PROGRAM_HEADERS_MAX;
 }
 
 static int
@@ -52,9 +61,9 @@ read_sections(struct elf_source *source)
 	Elf_Scn *section = NULL;
 	size_t count;
 
-	if (elf_getshdrnum(source->elf, &count) != 0 || count == 0)
+	if (elf_getshdrnum(source->elf, &count) != 0)
 		return -EBADMSG;
-	source->sections = calloc(count, sizeof(*source->sections));
+	source->sections = calloc(count + 1, sizeof(*source->sections));
 	if (!source->sections)
 		return -ENOMEM;
 	source->section_count = count;
@@ -282,16 +291,17 @@ elf_source_read(struct elf_source *source, uint64_t offset, void *ret_bytes, siz
 	return true;
 }
 
-/* The descriptor of the first GNU build id note; alignment is 4, or 8 in segments that say so. */
+/* The descriptor of the first GNU build id note. Padded to 4 bytes, as the kernel reads notes: mold puts
+ * those of 4 and those of 8 into one segment, which says 8. */
 static bool
-find_build_id(struct cursor notes, size_t alignment, const uint8_t **ret, size_t *ret_size)
+find_build_id(struct cursor notes, const uint8_t **ret, size_t *ret_size)
 {
 	while (cursor_left(&notes) > 0) {
 		size_t name_size = cursor_u32(&notes), size = cursor_u32(&notes);
 		uint32_t type = cursor_u32(&notes);
 		const uint8_t *name, *id;
 
-		name = cursor_bytes(&notes, (name_size + alignment - 1) & ~(alignment - 1));
+		name = cursor_bytes(&notes, (name_size + 3) & ~(size_t)3);
 		id = cursor_bytes(&notes, size);
 		if (!name || !id)
 			return false;
@@ -300,41 +310,51 @@ find_build_id(struct cursor notes, size_t alignment, const uint8_t **ret, size_t
 			*ret_size = size;
 			return true;
 		}
-		(void)cursor_bytes(&notes, -size & (alignment - 1)); /* the last one may lack its padding */
+		(void)cursor_bytes(&notes, -size & 3); /* the last one may lack its padding */
 	}
 	return false;
+}
+
+static bool
+format_build_id(struct elf_bytes notes, char ret_hex[static ELF_SOURCE_ID_HEX])
+{
+	static const char digits[] = "0123456789abcdef";
+	const uint8_t *id;
+	size_t size;
+
+	if (!find_build_id(cursor_over(notes.bytes, notes.size), &id, &size) || size > ELF_SOURCE_ID_MAX)
+		return false;
+	for (size_t at = 0; at < size; at++) {
+		*ret_hex++ = digits[id[at] >> 4];
+		*ret_hex++ = digits[id[at] & 15];
+	}
+	*ret_hex = 0;
+	return true;
 }
 
 bool
 elf_source_build_id(struct elf_source *source, char ret_hex[static ELF_SOURCE_ID_HEX])
 {
-	static const char digits[] = "0123456789abcdef";
 	const Elf64_Phdr *headers = elf64_getphdr(source->elf);
+	struct elf_bytes notes;
 	size_t count;
 
-	if (!headers || elf_getphdrnum(source->elf, &count) != 0)
+	/* What dwz shares between files is never loaded, and has sections only. */
+	if (!headers)
+		return elf_source_section(source, ".note.gnu.build-id", NOTE_BYTES_MAX, &notes) == 0 &&
+		       format_build_id(notes, ret_hex);
+	if (elf_getphdrnum(source->elf, &count) != 0)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		const uint8_t *id;
-		size_t size;
 		Elf_Data *data;
 
 		if (headers[i].p_type != PT_NOTE || headers[i].p_filesz > NOTE_BYTES_MAX)
 			continue;
 		data = elf_getdata_rawchunk(source->elf, (int64_t)headers[i].p_offset, headers[i].p_filesz,
 					    ELF_T_BYTE);
-		if (!data || !data->d_buf ||
-		    !find_build_id(cursor_over(data->d_buf, data->d_size), headers[i].p_align == 8 ? 8 : 4,
-				   &id, &size))
-			continue;
-		if (size > ELF_SOURCE_ID_MAX)
-			return false;
-		for (size_t at = 0; at < size; at++) {
-			*ret_hex++ = digits[id[at] >> 4];
-			*ret_hex++ = digits[id[at] & 15];
-		}
-		*ret_hex = 0;
-		return true;
+		if (data && data->d_buf &&
+		    format_build_id((struct elf_bytes){.bytes = data->d_buf, .size = data->d_size}, ret_hex))
+			return true;
 	}
 	return false;
 }

@@ -7,10 +7,10 @@
  *
  * Only functions, and calls inside of functions that were hit, have their attributes read; what else there is
  * (types, variables) is passed over. Where the compiler says what comes after an entry's children (gcc does),
- * functions that were not hit are passed over as a whole, unless that leaves addresses without a function:
- * some languages have functions inside of functions, and then every entry is looked at. The pass ends when
- * nothing can come that is still asked for. No function index is kept: addresses come by the batch, and are
- * few compared with functions. */
+ * functions that were not hit, and classes, are passed over as a whole, unless that leaves addresses without
+ * a function: some languages have functions inside of functions, gcc writes those of C++ lambdas inside of
+ * their classes, and then every entry is looked at. The pass ends when nothing can come that is still asked
+ * for. No function index is kept: addresses come by the batch, and are few compared with functions. */
 #include "worker/symbolize/inline_chain.h"
 
 #include "worker/base/leb128.h"
@@ -38,7 +38,7 @@ struct walk {
 	const uint8_t *start; /* of the window, and where that is in .debug_info: */
 	uint64_t start_offset;
 	size_t window; /* its size, if the unit has so much */
-	bool is_quick; /* functions without hits are passed over */
+	bool is_quick; /* functions without hits, and classes, are passed over */
 	bool has_jumped;
 	struct chain_hit *hits;
 	size_t count;
@@ -234,20 +234,26 @@ walk_code(struct walk *walk, const struct abbreviation *abbreviation)
 	return is_function ? push_scope(walk, walk->is_hit) : 0;
 }
 
-/* Types have no code inside, except where the compiler (LLVM) writes no siblings to jump to anyway. */
+/* Other types have no code inside. */
+static bool
+is_class(uint16_t tag)
+{
+	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
 static bool
 is_without_code(uint16_t tag)
 {
-	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type ||
-	       tag == DW_TAG_enumeration_type || tag == DW_TAG_subroutine_type || tag == DW_TAG_array_type;
+	return tag == DW_TAG_enumeration_type || tag == DW_TAG_subroutine_type || tag == DW_TAG_array_type;
 }
 
 static int
 walk_other(struct walk *walk, const struct abbreviation *abbreviation)
 {
 	bool is_function = abbreviation->tag == DW_TAG_subprogram;
+	bool may_have_code = is_function || is_class(abbreviation->tag);
 	bool may_jump = abbreviation->has_children && abbreviation->has_sibling &&
-			(is_without_code(abbreviation->tag) || (walk->is_quick && is_function));
+			(is_without_code(abbreviation->tag) || (walk->is_quick && may_have_code));
 	struct debug_value sibling = {0};
 
 	if (!debug_entry_skip(&walk->in, walk->unit->format, walk->abbreviations, abbreviation,
@@ -256,7 +262,7 @@ walk_other(struct walk *walk, const struct abbreviation *abbreviation)
 	if (!abbreviation->has_children)
 		return 0;
 	if (may_jump && jump(walk, &sibling)) {
-		walk->has_jumped |= is_function;
+		walk->has_jumped |= may_have_code;
 		return 0;
 	}
 	walk->depth++;

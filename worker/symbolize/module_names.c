@@ -6,6 +6,7 @@
 #include "worker/symbolize/elf_source.h"
 #include "worker/symbolize/go_pclntab.h"
 #include "worker/symbolize/mini_debug_info.h"
+#include "worker/symbolize/plt_stubs.h"
 #include "worker/symbolize/symbols.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ struct module_names {
 	struct elf_source *module;
 	uint8_t *mini; /* inflated; the first table's names are in it */
 	struct symbols *table[TABLES];
+	struct plt_stubs *stubs;
 	struct go_pclntab
 		*go; /* asked first: the tables say "runtime.memmove.abi0", and have the C functions */
 };
@@ -77,7 +79,9 @@ module_names_open(struct elf_source *module, const char *path, const char *build
 		elf_source_share(module);
 		names->table[1] = read_table(module, SHT_DYNSYM);
 	}
-	(void)go_pclntab_open(module, &names->go); /* an error costs this source of names */
+	/* An error costs this source of names. */
+	(void)plt_stubs_open(module, names->table[0], &names->stubs);
+	(void)go_pclntab_open(module, &names->go);
 	*ret = names;
 	return 0;
 }
@@ -89,6 +93,7 @@ module_names_close(struct module_names *names)
 		return;
 	for (size_t i = 0; i < TABLES; i++)
 		symbols_free(names->table[i]);
+	plt_stubs_close(names->stubs);
 	go_pclntab_close(names->go);
 	elf_source_close(names->module);
 	free(names->mini);
@@ -104,7 +109,7 @@ module_names_find(const struct module_names *names, uint64_t address)
 	for (size_t i = 0; i < TABLES && !name; i++)
 		if (names->table[i])
 			name = symbols_find(names->table[i], address);
-	return name;
+	return name || !names->stubs ? name : plt_stubs_find(names->stubs, address);
 }
 
 struct go_pclntab *

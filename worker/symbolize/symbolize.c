@@ -21,6 +21,7 @@
 #include "worker/symbolize/known_files.h"
 #include "worker/symbolize/module_names.h"
 #include "worker/symbolize/name_cache.h"
+#include "worker/symbolize/plt_stubs.h"
 #include "worker/symbolize/source_batch.h"
 #include "worker/symbolize/symbols.h"
 
@@ -203,9 +204,10 @@ open_names(struct job *job, const char *path, const char *build_id, int *fd)
 	return module_names_open(source, path, build_id, job->finder, &names) == 0 ? names : NULL;
 }
 
-/* "memcpy@@GLIBC_2.14" is memcpy. Anything that does not look like a version stays. */
+/* "memcpy@@GLIBC_2.14" is memcpy, as is "memcpy@plt", the stub that leads there. Anything that does not look
+ * like a version stays. */
 static size_t
-length_without_version(const char *symbol)
+length_without_ending(const char *symbol)
 {
 	const char *at = strchr(symbol, '@');
 	size_t length = strlen(symbol);
@@ -221,14 +223,17 @@ length_without_version(const char *symbol)
 static int
 intern_symbol(struct job *job, const char *symbol, uint32_t *ret)
 {
-	char plain[SYMBOL_NAME_MAX], name[DEMANGLE_SIZE];
-	size_t length = length_without_version(symbol);
+	char plain[SYMBOL_NAME_MAX], name[DEMANGLE_SIZE + sizeof(PLT_STUB_ENDING)];
+	size_t length = length_without_ending(symbol);
+	bool is_stub = strcmp(symbol + length, PLT_STUB_ENDING) == 0;
 
 	if (length >= sizeof(plain))
 		length = sizeof(plain) - 1;
 	memcpy(plain, symbol, length);
 	plain[length] = '\0';
 	demangle(plain, name);
+	if (is_stub)
+		strcat(name, PLT_STUB_ENDING);
 	return string_table_put(&job->strings, &job->budget, name, ret);
 }
 

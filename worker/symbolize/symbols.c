@@ -39,9 +39,9 @@ struct candidates {
 	size_t count;
 };
 
-/* NULL: outside of the table or not terminated. Checked for what is asked for, not for every symbol. */
-static const char *
-name_at(const struct elf_bytes *strings, uint32_t offset)
+/* Checked for what is asked for, not for every symbol. */
+const char *
+symbols_name_at(const struct elf_bytes *strings, uint32_t offset)
 {
 	const char *name = (const char *)strings->bytes + offset;
 	size_t left;
@@ -52,13 +52,15 @@ name_at(const struct elf_bytes *strings, uint32_t offset)
 	return memchr(name, '\0', left < SYMBOL_NAME_MAX ? left : SYMBOL_NAME_MAX) ? name : NULL;
 }
 
-/* Smaller wins: functions before labels, then global, weak, local. */
+/* Smaller wins: functions before labels, then global, weak, local, then powf before __powf_finite. */
 static uint8_t
-rank_of(unsigned type, unsigned binding)
+rank_of(unsigned type, unsigned binding, char first)
 {
 	uint8_t rank = binding == STB_GLOBAL || binding == STB_GNU_UNIQUE ? 0 : binding == STB_WEAK ? 1 : 2;
 
-	return type == STT_NOTYPE ? rank + 3 : rank;
+	if (type == STT_NOTYPE)
+		rank += 3;
+	return (uint8_t)(2 * rank + (first == '_'));
 }
 
 /* Anonymous, or a label that only means something to an assembler: ".L12", ARM's "$x". */
@@ -92,7 +94,8 @@ accept(const Elf64_Sym *symbol, const struct elf_bytes *strings, const struct el
 		.limit = symbol->st_size && symbol->st_size < left ? symbol->st_value + symbol->st_size
 								   : section->limit,
 		.name = symbol->st_name,
-		.rank = rank_of(type, ELF64_ST_BIND(symbol->st_info)),
+		.rank = rank_of(type, ELF64_ST_BIND(symbol->st_info),
+				((const char *)strings->bytes)[symbol->st_name]),
 		.sized = symbol->st_size > 0,
 	};
 	return true;
@@ -313,7 +316,7 @@ symbols_find(const struct symbols *symbols, uint64_t address)
 		else if (address >= range->limit)
 			low = middle + 1;
 		else
-			return name_at(&symbols->strings, range->name);
+			return symbols_name_at(&symbols->strings, range->name);
 	}
 	return NULL;
 }
