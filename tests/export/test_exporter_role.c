@@ -90,6 +90,14 @@ start(void **state)
 	return 0;
 }
 
+static void
+end_exporter(void)
+{
+	kill(exporter, SIGKILL);
+	assert_int_equal(waitpid(exporter, NULL, 0), exporter);
+	exporter = 0;
+}
+
 static int
 start_uploader(void **state)
 {
@@ -101,6 +109,8 @@ static int
 finish(void **state)
 {
 	(void)state;
+	if (exporter > 0)
+		end_exporter(); /* or it removes what is in the spool while we do */
 	close_fd(&control);
 	close_fd(&server);
 	has_network = false;
@@ -115,6 +125,7 @@ expect_exit(int wanted)
 	int status;
 
 	assert_int_equal(waitpid(exporter, &status, 0), exporter);
+	exporter = 0;
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != wanted)
 		fail_msg("the exporter ended with wait status %#x", (unsigned)status);
 }
@@ -123,8 +134,7 @@ expect_exit(int wanted)
 static void
 kill_exporter(void)
 {
-	kill(exporter, SIGKILL);
-	assert_int_equal(waitpid(exporter, NULL, 0), exporter);
+	end_exporter();
 	close_fd(&control);
 	start_exporter();
 }
