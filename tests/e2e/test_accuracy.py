@@ -13,9 +13,9 @@ def setUpModule():
 
 
 def used_by_children_ns():
-    """CPU time in all, and what of it was spent in the kernel."""
+    """CPU time in all, what of it was spent in the kernel, and how often they were interrupted for others."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return round((usage.ru_utime + usage.ru_stime) * 1e9), round(usage.ru_stime * 1e9)
+    return round((usage.ru_utime + usage.ru_stime) * 1e9), round(usage.ru_stime * 1e9), usage.ru_nivcsw
 
 
 def machine_busy_s():
@@ -61,7 +61,7 @@ class Accuracy(unittest.TestCase):
         session.stdout, session.stderr = session.process.communicate(timeout=support.COMMAND_TIMEOUT_S)
         session.status = session.process.returncode
         after = used_by_children_ns()
-        self.used_ns, self.in_kernel_ns = after[0] - before[0], after[1] - before[1]
+        self.used_ns, self.in_kernel_ns, self.interruptions = (one - other for one, other in zip(after, before))
         self.assertEqual(list(support.wait_for_adopted().values()), [0])
         self.assertEqual(session.status, 0)
         return session
@@ -101,16 +101,17 @@ class Accuracy(unittest.TestCase):
 
     def check_cpu_time(self, profile, threads=1):
         """Samples show what was not spent in the kernel: little, until others interrupt the program. How much it was, ticks
-        have sampled."""
+        have sampled; what a switch itself takes, 10 us where caches are cold, neither sees."""
         in_kernel, count, used = self.in_kernel_ns, profile.ledger("kernel_count_ns"), self.used_ns
         whole = support.total_ns(profile.samples) + in_kernel
         print(f"CPU time: profile {whole / 1e6:.0f} ms, of which in the kernel {in_kernel / 1e6:.0f} ms, task-clock {count / 1e6:.0f} ms "
               f"({100 * (whole / count - 1):+.2f} %), getrusage {used / 1e6:.0f} ms ({100 * (whole / used - 1):+.2f} %), "
-              f"stolen {self.stolen_ns / 1e6:.0f} ms")
+              f"stolen {self.stolen_ns / 1e6:.0f} ms, {self.interruptions} interruptions")
         chance = support.scatter(in_kernel / used, used * support.TICK_HZ / 1e9) * used + self.stolen_ns
         tails = threads * support.os.cpu_count() * profile.message.period  # a thread's last on each CPU is not yet a sample
-        self.check_near(whole, count, less=chance + tails, more=chance)
-        self.check_near(whole, used, less=chance + tails, more=chance)
+        unseen = chance + tails + 10000 * self.interruptions
+        self.check_near(whole, count, less=unseen, more=chance)
+        self.check_near(whole, used, less=unseen, more=chance)
         self.check_near(count, used, more=self.stolen_ns)
 
     def test_split(self):
