@@ -19,7 +19,7 @@ class ExecWindow(unittest.TestCase):
     def wins(self, program, argument, launches):
         """Technique -> how often it succeeded."""
         done = subprocess.run([*support.user_prefix(), attack.program("exec_window"), program, argument, str(launches)],
-                              capture_output=True, text=True, check=False, timeout=850)
+                              capture_output=True, text=True, check=False, timeout=2500)
         self.assertEqual(done.returncode, 0, done.stderr)
         attempts = int(re.search(rf"^launches {launches} attempts (\d+)$", done.stdout, re.M)[1])
         wins = {name: int(count) for name, count in re.findall(r"^(\S+) wins (\d+)$", done.stdout, re.M)}

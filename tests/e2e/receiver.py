@@ -28,9 +28,11 @@ class Receiver:
     def __init__(self, case, answers=((200, {}, ""),), path=None):
         self.path = path  # of a Unix socket instead
         if not path:
-            with socket.socket() as probe:  # a port nobody has; it is ours because nobody else asks for it
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            place = socket.socket()  # keeps the port ours while we are down: nobody listens, and nobody else is given it
+            place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            place.bind(("127.0.0.1", 0))
+            case.addCleanup(place.close)
+            self.port = place.getsockname()[1]
         self.url = "unix://" + path if path else f"http://127.0.0.1:{self.port}"
         self.requests = []
         self.answers = list(answers)

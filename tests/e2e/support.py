@@ -10,6 +10,7 @@ import functools
 import glob
 import gzip
 import itertools
+import math
 import os
 import platform
 import re
@@ -34,7 +35,10 @@ LIBEXEC = os.path.join(PREFIX, "libexec/ddprof")
 ordinary_users = itertools.count(40000 + os.getpid() * 20 % 20000)  # for a test that needs one without a past
 NOBODY = next(ordinary_users)  # our own, because locked memory is counted by user
 EXIT_SKIPPED = 77
-WORKER_TIMEOUT_S = 30
+# Not how long anything takes, but after which nothing will come any more: on a machine whose CPUs are shared by ten.
+COMMAND_TIMEOUT_S = 180
+WORKER_TIMEOUT_S = 100  # more than all time limits of ours one after the other: last profile 10, delivery 60 and its grace of 10
+CONDITION_TIMEOUT_S = 30
 
 libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_TIMERSLACK, PR_SET_CHILD_SUBREAPER = 1, 29, 36
@@ -119,7 +123,7 @@ def is_alive(pid):
     return proc_status(pid).get("State", "Z")[0] not in "ZX"
 
 
-def wait_until(condition, timeout=10, what="a condition"):
+def wait_until(condition, timeout=CONDITION_TIMEOUT_S, what="a condition"):
     end = time.monotonic() + timeout
     while True:
         value = condition()
@@ -220,6 +224,26 @@ def wait_for_roles(supervisor):
     return wait_until(confined, what="all roles to be confined")
 
 
+def wait_until_open(pid, path):
+    """Until that process of ours has the file open: from then on it does not matter what becomes of its name. Only root
+    sees that; others wait for as long as it may take."""
+    if os.getuid() != 0:
+        time.sleep(1)
+        return
+    inode = os.stat(path)[1:3]
+
+    def is_open():
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if os.stat(f"/proc/{pid}/fd/{fd}")[1:3] == inode:
+                    return True
+            except OSError:
+                pass  # closed meanwhile
+        return False
+
+    wait_until(is_open, what=f"{path} to be opened by {arguments(pid)}")
+
+
 def user_prefix(uid=NOBODY):
     """setpriv(1) becomes the command: the PID stays."""
     if os.getuid() != 0:
@@ -245,7 +269,7 @@ class Session:
         self.stdout = self.stderr = b""
         self.status = None
 
-    def finish(self, timeout=60):
+    def finish(self, timeout=COMMAND_TIMEOUT_S):
         """Waits for the command, then for the worker. Workers must end well, whatever happened."""
         self.stdout, self.stderr = self.process.communicate(timeout=timeout)
         self.status = self.process.returncode
@@ -271,7 +295,7 @@ class Session:
 
 
 def run(case, command, options=(), **named):
-    timeout = named.pop("timeout", 60)
+    timeout = named.pop("timeout", COMMAND_TIMEOUT_S)
     session = Session(case, command, options, **named)
     try:
         return session.finish(timeout)
@@ -299,7 +323,7 @@ def spawn(argv, setup=lambda: None, environment=None):
     return pid
 
 
-def reap(pid, timeout=60):
+def reap(pid, timeout=COMMAND_TIMEOUT_S):
     """The exit status as subprocess would give it: negative for a signal."""
 
     def ended():
@@ -438,6 +462,23 @@ def share_of(samples, wanted):
     """Share of CPU time, in percent, of the samples for which wanted(sample) holds."""
     whole = total_ns(samples)
     return 100.0 * total_ns(s for s in samples if wanted(s)) / whole if whole else 0.0
+
+
+SIGMAS = 4.5  # what independent samples are allowed: chance alone is further off once in 150,000 times
+
+
+def scatter(share, samples):
+    """How far off a share (of 1) may be that so many independent samples measure."""
+    return SIGMAS * math.sqrt(share * (1 - share) / samples)
+
+
+TICK_HZ = 250  # of the kernel's own account of user and kernel, where ticks sample that: Debian's CONFIG_HZ
+
+
+def stolen_ns():
+    """What a hypervisor took of all CPUs so far. A clock goes on meanwhile, an account of CPU time does not."""
+    fields = read_text("/proc/stat").splitlines()[0].split()  # proc_stat(5); whole ticks of each CPU
+    return int(int(fields[8]) * 1e9 / os.sysconf("SC_CLK_TCK"))
 
 
 def has_function(pattern):

@@ -83,13 +83,16 @@ class Debuginfod(unittest.TestCase):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         url = f"http://127.0.0.1:{port}"
-        for _ in range(100):
+
+        def serves():
             try:
                 urllib.request.urlopen(f"{url}/buildid/{self.build_id}/debuginfo").close()
-                return url
+                return True
             except OSError:  # not listening, or not scanned yet
-                time.sleep(0.1)
-        self.fail("debuginfod does not serve the file")
+                return False
+
+        support.wait_until(serves, 60, "debuginfod to serve the file")
+        return url
 
     def test_real_server(self):
         url = self.serve()

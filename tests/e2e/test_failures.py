@@ -73,7 +73,7 @@ class Failures(unittest.TestCase):
     def test_output_removed_while_running(self):
         """Too late for the target to care: the loss is logged, the target is not touched."""
         output = os.path.join(support.temporary_folder(self), "out")
-        session = support.Session(self, [target("split"), "0.5"], ["--wait"], output=output)
+        session = support.Session(self, [target("split"), "2"], ["--wait"], output=output)
         session.supervisor()
         support.wait_until(lambda: os.path.isdir(output))
         os.rmdir(output)

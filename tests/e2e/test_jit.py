@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import unittest
 
 import support
@@ -16,9 +15,8 @@ NAMES = {"jit_one": 1 / 6, "LazyCompile:~jit two /srv/two words.js:12": 1 / 3, "
 SCRIPT = """
 function hotspot(n) { let sum = 0; for (let i = 0; i < n; i++) sum = (sum * 31 + i) % 1000003; return sum; }
 function outer(n) { return hotspot(n) + 1; }
-const end = Date.now() + 2500;
 let sum = 0;
-while (Date.now() < end) sum += outer(100000);
+while (process.cpuUsage().user < 2500000) sum += outer(100000);
 console.log(sum);
 """
 
@@ -48,9 +46,13 @@ class Jit(unittest.TestCase):
         profile = profile or self.profile
         return support.share_of(profile.samples, lambda s: name in s.stack)
 
-    def expect_names(self, profile, within=15):  # four standard deviations of some 150 samples
+    def expect_names(self, profile):
+        """None is missing, and each has its share, as well as so many samples know it."""
+        self.assertEqual(self.share("[anonymous]", profile), 0)
+        samples = sum(sample.count for sample in profile.samples)
         for name, share in NAMES.items():
-            self.assertAlmostEqual(self.share(name, profile), 100 * share, delta=within, msg=support.folded(profile)[:5])
+            self.assertAlmostEqual(self.share(name, profile), 100 * share, delta=100 * support.scatter(share, samples),
+                                   msg=support.folded(profile)[:5])
 
     def frames(self):
         return [frame for sample in self.profile.samples for frame in sample.frames]
@@ -70,8 +72,10 @@ class Jit(unittest.TestCase):
         self.expect_names(self.profile)
         self.expect_nothing_private()
         self.assertEqual({frame.filename for frame in self.frames() if frame.name in NAMES}, {"jit"})
-        locations = [line.function_id for location in self.profile.message.location for line in location.line]
-        self.assertEqual(len(locations), len(set(locations)))  # each function once, wherever in it samples were
+        functions = {f.id: self.profile.strings[f.name] for f in self.profile.message.function}
+        shown = [functions[line.function_id] for location in self.profile.message.location for line in location.line]
+        for name in NAMES:  # other functions have a location for each address in them
+            self.assertEqual(shown.count(name), 1, name)  # wherever in it samples were
 
     def test_map_that_comes_late(self):
         self.run_profile([self.jit, "late", "2"])
@@ -81,8 +85,8 @@ class Jit(unittest.TestCase):
         """Every profile has the names, not just the last."""
         session = support.run(self, [self.jit, "map", "3"], options=["--upload_period", "1"])
         for profile in session.profiles():
-            if support.total_ns(profile.samples) > 5e8:
-                self.expect_names(profile, within=15)
+            if profile.samples:  # the last may have none
+                self.expect_names(profile)
         self.assertGreaterEqual(len(session.profiles()), 3)
 
     def test_without_a_map(self):
@@ -105,9 +109,9 @@ class Jit(unittest.TestCase):
 
     def test_dump_that_is_deleted(self):
         session = support.Session(self, [self.jit, "dump", "2", self.folder])
+        supervisor = session.supervisor()
         dump = support.wait_until(lambda: glob.glob(self.folder + "/jit-*.dump"), what="a jitdump")[0]
-        wait_for_code(session.pid)
-        time.sleep(0.5)
+        support.wait_until_open(supervisor, dump)
         os.unlink(dump)
         self.expect_names(session.finish().profile())
 
@@ -162,11 +166,10 @@ class Jit(unittest.TestCase):
 
     def test_unwinder_is_killed(self):
         session = support.Session(self, [self.jit, "map", "3"])
-        roles = support.wait_for_roles(session.supervisor())
-        time.sleep(1)
+        roles = support.wait_for_roles(session.supervisor())  # a second after its start
         os.kill(roles["unwinder"], signal.SIGKILL)
         profile = session.finish().profile()
-        self.expect_names(profile, within=15)
+        self.expect_names(profile)
 
     def run_node(self, *options):
         with open(os.path.join(self.folder, "work.js"), "w", encoding="utf-8") as file:
@@ -182,8 +185,10 @@ class Jit(unittest.TestCase):
     def test_node_with_a_map(self):
         self.run_node("--perf-basic-prof", "--interpreted-frames-native-stack")
         self.expect_javascript()
-        callers = support.has_function(r":~.* .*/work\.js:1:1$")  # the script itself, interpreted
-        self.assertGreaterEqual(support.share_of(self.profile.samples, callers), 70, support.folded(self.profile)[-3:])
+        # the script itself, interpreted until node finds it worth compiling; and what node starts it with, once
+        for pattern in (r":[~^*+]? .*/work\.js:1:1$", r":~.* node:internal/"):
+            callers = support.share_of(self.profile.samples, support.has_function(pattern))
+            self.assertGreaterEqual(callers, 70, support.folded(self.profile)[-3:])
         for path in glob.glob("/tmp/perf-*.map"):  # node leaves it
             if os.path.basename(path) in {f"perf-{sample.pid}.map" for sample in self.profile.samples}:
                 os.unlink(path)

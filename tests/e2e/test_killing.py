@@ -28,10 +28,16 @@ class Killing(unittest.TestCase):
         session.finish()
         self.assertEqual(session.status, 0, session.stderr)
         self.assertRegex(session.stdout, rb"^\d+\n$")
+        return int(session.stdout)  # the CPU time that it used
 
-    def check_complete(self, session, ns, may_lose=False):
+    def used_ns(self, session):
+        """By the target until now."""
+        return int(support.read_text(f"/proc/{session.pid}/schedstat").split()[0])
+
+    def check_complete(self, session, may_lose=False):
         """All of the program's CPU time is in the profiles, resolved or, where a ring was full, counted as lost. The
         bound is wide because other programs may disturb the clock; how exact it is, is test_accuracy's business."""
+        ns = int(session.stdout)
         profiles = session.profiles()
         self.assertGreaterEqual(len(profiles), 1)
         samples = [s for profile in profiles for s in profile.samples]
@@ -57,17 +63,17 @@ class Killing(unittest.TestCase):
     def test_unwinder_once(self):
         """The rings are the supervisor's, and so is the journal: its successor goes on as if nothing had been."""
         session = self.start(3)
-        time.sleep(0.3)
         os.kill(session.roles["unwinder"], signal.SIGKILL)
+        before_ns = self.used_ns(session)
         successor = support.wait_until(
             lambda: support.worker_processes(session.roles["supervisor"]).get("unwinder") not in (None, session.roles["unwinder"]),
             what="a new unwinder")
         self.assertTrue(successor)
-        self.check_target(session)
+        whole_ns = self.check_target(session)
         profile = session.profile()
         resolved = support.total_ns(s for s in profile.samples if support.has_function("^alternate")(s))
-        self.assertGreaterEqual(resolved, 1.5e9)  # what came after the death
-        self.assertLessEqual(resolved, 3.1e9)  # and nothing twice
+        self.assertGreaterEqual(resolved, 0.9 * (whole_ns - before_ns))  # what came after the death
+        self.assertLessEqual(resolved, 1.03 * whole_ns)  # and nothing twice
         for sample in profile.samples:
             self.assertIn(sample.stack[:2], (["split", "_start"], ["split", "[lost]"]))
             self.assertEqual(sample.labels["process_name"], "split")
@@ -102,20 +108,20 @@ class Killing(unittest.TestCase):
         os.kill(session.roles["symbolizer"], signal.SIGKILL)
         self.check_target(session)
         profile = session.profile()
-        self.assertGreaterEqual(support.total_ns(profile.samples), 1.7e9)
+        self.assertGreaterEqual(support.total_ns(profile.samples), 0.85 * int(session.stdout))
         self.assertTrue(all(m.build_id for m in profile.message.mapping))
 
     def test_symbolizer_before_it_is_needed(self):
         session = self.start(2)
         os.kill(session.roles["symbolizer"], signal.SIGKILL)
         self.check_target(session)
-        self.check_complete(session, 2e9)
+        self.check_complete(session)
 
     def test_exporter_before_it_is_needed(self):
         session = self.start(2)
         os.kill(session.roles["exporter"], signal.SIGKILL)
         self.check_target(session)
-        self.check_complete(session, 2e9)
+        self.check_complete(session)
 
     def test_exporter_in_the_middle(self):
         """Killed while it holds the profile: the supervisor still has it."""
@@ -125,7 +131,7 @@ class Killing(unittest.TestCase):
         time.sleep(0.7)
         os.kill(session.roles["exporter"], signal.SIGKILL)
         self.check_target(session)
-        self.check_complete(session, 2e9)
+        self.check_complete(session)
         self.assertEqual([n for n in os.listdir(session.output) if not n.endswith(".pprof")], [])
 
     def test_stopped_and_continued(self):
@@ -139,7 +145,7 @@ class Killing(unittest.TestCase):
                 os.kill(session.roles[name], signal.SIGCONT)
                 self.check_target(session)
                 # the unwinder may wait for a file from a supervisor that is stopped
-                self.check_complete(session, 2.2e9, may_lose=name in ("supervisor", "unwinder"))
+                self.check_complete(session, may_lose=name in ("supervisor", "unwinder"))
 
     def test_stopped_for_good_while_the_target_ends(self):
         """A stopped worker holds nobody up; continued after the target's end, it finishes."""
@@ -152,21 +158,21 @@ class Killing(unittest.TestCase):
         for pid in session.roles.values():
             os.kill(pid, signal.SIGCONT)
         self.check_target(session)
-        self.check_complete(session, 1.7e9, may_lose=True)
+        self.check_complete(session, may_lose=True)
 
     def test_term_to_the_supervisor(self):
         """What there is is written now, and the target runs on."""
         session = self.start(3)
-        time.sleep(0.3)
+        before_ns = self.used_ns(session)
         os.kill(session.roles["supervisor"], signal.SIGTERM)
-        statuses = support.wait_until(lambda: session.profile_paths(), 5, "the profile")
-        self.assertTrue(statuses)
+        support.wait_until(session.profile_paths, what="the profile")
+        after_ns = self.used_ns(session)
         self.assertTrue(support.is_alive(session.pid))
         support.wait_until(lambda: not support.is_alive(session.roles["supervisor"]), 5, "the supervisor to end")
         self.check_target(session)
         resolved = support.total_ns(session.profile().samples)
-        self.assertGreater(resolved, 0.4e9)
-        self.assertLess(resolved, 2.6e9)
+        self.assertGreater(resolved, 0.85 * before_ns)
+        self.assertLess(resolved, 1.03 * after_ns)
 
     def test_every_other_signal_to_the_supervisor(self):
         """Terminal and shell signals are not for us."""
@@ -175,7 +181,7 @@ class Killing(unittest.TestCase):
                        signal.SIGALRM, signal.SIGTSTP):
             os.kill(session.roles["supervisor"], number)
         self.check_target(session)
-        self.check_complete(session, 2e9)
+        self.check_complete(session)
 
     def test_everything_at_once(self):
         session = self.start(2)

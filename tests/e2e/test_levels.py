@@ -102,7 +102,7 @@ class Levels(unittest.TestCase):
                                        (["--stack_sample_size", "40000"], 2, "large"),
                                        (["--stack_sample_size", "4096", "--unwind", "fp"], 2, "chain")):
             with self.subTest(options=options):
-                session = self.start(1, options)
+                session = self.start(2, options)  # it runs on when all roles are there, a second after its start
                 for role in ("supervisor", "unwinder"):
                     self.assertEqual(events_of(session.roles[role]), events * os.cpu_count(), role)
                 levels = self.check_whole(self.profile(session))

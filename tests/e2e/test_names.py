@@ -9,7 +9,7 @@ import unittest
 import support
 
 SOURCE = """
-#include <chrono>
+#include <ctime>
 #include <string>
 static std::string text(4096, 'x');
 namespace shop {
@@ -18,10 +18,10 @@ __attribute__((noinline)) static unsigned NAME(unsigned seed) {
 	return seed;
 }
 }
-int main(int count, char **arguments) {
-	auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(count > 1 ? std::stoi(arguments[1]) : 1000);
+int main(int, char **arguments) {
+	std::clock_t end = std::clock() + std::stol(arguments[1]) * (CLOCKS_PER_SEC / 1000); // of CPU time
 	unsigned sum = 0;
-	while (std::chrono::steady_clock::now() < end) for (int i = 0; i < 100; i++) sum = shop::NAME(sum);
+	while (std::clock() < end) for (int i = 0; i < 100; i++) sum = shop::NAME(sum);
 	return sum == 7;
 }
 """
@@ -162,7 +162,7 @@ class Names(unittest.TestCase):
     def test_disabled(self):
         """Addresses, paths and build ids are left; who would name them is not even started."""
         program, build_id = build(self.folder, "svc", strip=False)
-        session = support.Session(self, [program, "1500"], ["--disable_symbolization", "yes"])
+        session = support.Session(self, [program, "2500"], ["--disable_symbolization", "yes"])
         roles = support.wait_until(lambda: (lambda found: "exporter" in found and found)(
             support.worker_processes(session.supervisor())), what="the exporter")
         self.assertEqual(set(roles), {"supervisor", "unwinder", "exporter"})
@@ -180,8 +180,8 @@ class Names(unittest.TestCase):
         for what in ("rm svc", "mv other svc", "cp other new; mv new svc"):
             program, _ = build(self.folder, "svc", strip=False)
             build(self.folder, "other", function="wrong", strip=False)
-            session = support.Session(self, [program, "1000"])
-            support.wait_for_roles(session.supervisor())
+            session = support.Session(self, [program, "2500"])
+            support.wait_until_open(session.supervisor(), program)
             shell(self.folder, what)
             profile = session.finish().profile()
             self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(NAMED)), 90, what)
@@ -202,7 +202,7 @@ class Names(unittest.TestCase):
     def check_changed(self, change):
         """What is changed under the running program is told by address, and counted."""
         session = support.Session(self, [os.path.join(self.folder, "main")])
-        support.wait_for_roles(session.supervisor())
+        support.wait_until_open(support.wait_for_roles(session.supervisor())["supervisor"], os.path.join(self.folder, "libspin.so"))
         change()
         profile = session.finish().profile()
         self.assertEqual(support.share_of(profile.samples, support.has_function("^(spin|wrong)$")), 0)
@@ -236,7 +236,7 @@ class Names(unittest.TestCase):
         self.build_library("other.so", "wrong", "-Wl,--build-id=none")
         self.build_library("libspin.so", "spin", "-Wl,--build-id=none")
         session = support.Session(self, [os.path.join(self.folder, "main")])
-        support.wait_for_roles(session.supervisor())
+        support.wait_until_open(support.wait_for_roles(session.supervisor())["supervisor"], os.path.join(self.folder, "libspin.so"))
         shell(self.folder, "mv other.so libspin.so")
         profile = session.finish().profile()
         self.assertGreaterEqual(support.share_of(profile.samples, support.has_function("^spin$")), 90)

@@ -75,8 +75,9 @@ class Files(unittest.TestCase):
         for profile in profiles:
             self.assertEqual(profile.message.time_nanos, end)
             end += profile.message.duration_nanos
-        for profile in profiles[:-1]:
-            self.assertLess(abs(profile.message.duration_nanos - 1e9), 0.4e9)
+        for number, profile in enumerate(profiles[:-1], 1):  # one may be late, and the next is that much shorter
+            end = profile.message.time_nanos + profile.message.duration_nanos
+            self.assertLess(abs(end - profiles[0].message.time_nanos - number * 1e9), 0.8e9)
             self.assertLess(abs(support.total_ns(profile.samples) - profile.ledger("kernel_count_ns")), 0.15e9)
         whole = sum(support.total_ns(profile.samples) for profile in profiles)
         self.assertLess(abs(whole - 3.5e9), 0.35e9)

@@ -45,7 +45,7 @@ class Processes(unittest.TestCase):
 
     def test_daemon_outlives_the_command(self):
         """The target's parent is gone at once; its grandchild is profiled to its end."""
-        session = support.Session(self, ["/bin/sh", "-c", f'"{target("split")}" 1 >/dev/null & echo $!'])
+        session = support.Session(self, ["/bin/sh", "-c", f'"{target("split")}" 3 >/dev/null & echo $!'])
         supervisor = session.supervisor()
         session.stdout = session.process.stdout.read()
         session.process.stdout.close()
@@ -63,20 +63,23 @@ class Processes(unittest.TestCase):
         self.assertIn("libtarget_plugin.so", {profile.mapping_name(m) for m in profile.message.mapping})
 
     def test_short_life(self):
+        """Five periods of it, of which the kernel may have one (4.0 samples, standard deviation 0.35, on busy CPUs)."""
         for options in ([], ["--wait"]):
-            session = support.run(self, [target("short_lived")], options)
-            self.assertEqual(session.status, 7)
-            profile = session.profile()
-            self.assertGreaterEqual(sum(s.count for s in profile.samples), 3)
-            leaves = support.share_of(profile.samples, lambda s: s.stack[-1] == "burn_briefly" and "main" in s.stack)
+            samples = []
+            for _ in range(4):
+                session = support.run(self, [target("short_lived")], options)
+                self.assertEqual(session.status, 7)
+                samples += session.profile().samples
+            self.assertGreaterEqual(sum(s.count for s in samples), 4 * 3)
+            leaves = support.share_of(samples, lambda s: s.stack[-1] == "burn_briefly" and "main" in s.stack)
             self.assertGreaterEqual(leaves, 60)
-            self.assertEqual(support.share_of(profile.samples, support.is_rooted), 100)
+            self.assertEqual(support.share_of(samples, support.is_rooted), 100)
 
     def test_script(self):
         folder = support.temporary_folder(self)
         script = os.path.join(folder, "script")
         with open(script, "w", encoding="utf-8") as file:
-            file.write(f"#!/bin/sh\nx=0\nwhile [ $x -lt 30000 ]; do x=$((x+1)); done\nexec '{target('short_lived')}'\n")
+            file.write(f"#!/bin/sh\nx=0\nwhile [ $x -lt 300000 ]; do x=$((x+1)); done\nexec '{target('short_lived')}'\n")
         os.chmod(script, 0o755)
         session = support.run(self, [script])
         self.assertEqual(session.status, 7)
@@ -145,8 +148,7 @@ class Processes(unittest.TestCase):
     def test_deleted_later(self):
         program = self.build("vanisher", self.BURNER, "-pthread")
         session = support.Session(self, [program, "1.5"])
-        support.wait_for_roles(session.supervisor())
-        support.time.sleep(0.7)
+        support.wait_until_open(session.supervisor(), program)
         os.unlink(program)
         self.check_burner(session.finish(), "vanisher")
 
@@ -155,8 +157,7 @@ class Processes(unittest.TestCase):
         program = self.build("changer", self.BURNER, "-pthread")
         other = self.build("other", self.BURNER.replace("burn_here", "wrong_name").replace("<< 13", "<< 12"), "-pthread")
         session = support.Session(self, [program, "1.5"])
-        support.wait_for_roles(session.supervisor())
-        support.time.sleep(0.7)
+        support.wait_until_open(session.supervisor(), program)
         os.replace(other, program)
         self.check_burner(session.finish(), "changer")
 

@@ -116,11 +116,12 @@ class SelfReport(unittest.TestCase):
         self.assertGreaterEqual(len(profiles), 4)
         self.check_cpu(session, profiles)
         self.check_closing_line(session, profiles)
-        for profile in profiles[1:-1]:
-            self.assertLess(abs(profile.ledger("profiler.period_ns") - 1e9), 0.4e9)
+        for count in range(2, len(profiles)):  # one may be late, and the next is that much shorter
+            self.assertLess(abs(comment_sum(profiles[:count], "profiler.period_ns") -
+                                sum(profile.message.duration_nanos for profile in profiles[:count])), 0.8e9)
         for profile in profiles[:-1]:
             self.assertLess(abs(profile.ledger("target_process.cpu_usage.millicores") -
-                                1000 * profile.ledger("cpu_time_ns") / profile.message.duration_nanos), 30)
+                                1000 * profile.whole_ns() / profile.message.duration_nanos), 30)
 
     def test_memory(self):
         session = self.start(3, ["-u", "1"])
@@ -158,23 +159,34 @@ class SelfReport(unittest.TestCase):
             self.assertEqual(len(session.watch.of_role(name, session.cpu_ns)), 2, name)
         self.assertEqual(profiles[-1].ledger("role.supervisor.restarts"), 0)
 
+    @staticmethod
+    def has_event(pid):
+        folder = f"/proc/{pid}/fd"
+        try:
+            return any("perf_event" in os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder))
+        except OSError:  # a descriptor that was closed meanwhile
+            return False
+
     def test_perf_stat(self):
         """Another's account of the unwinder, from its start to its end."""
         perf = support.require_program("perf")
         support.require_root()
         session = self.start(4, ["-e", "sCPU freq=999"])
         unwinder = support.wait_for_roles(session.supervisor())["unwinder"]
-        before = read_ns(unwinder)
-        with subprocess.Popen([perf, "stat", "-x,", "-e", "task-clock", "-p", str(unwinder)], stderr=subprocess.PIPE,
+        with subprocess.Popen([perf, "stat", "-x,", "-e", "task-clock,context-switches", "-p", str(unwinder)], stderr=subprocess.PIPE,
                               stdout=subprocess.DEVNULL, text=True) as stat:
             support.started.add(stat.pid)
+            support.wait_until(lambda: self.has_event(stat.pid), what="perf's event")
+            before = read_ns(unwinder)  # perf counts from here on, give or take a millisecond
             profile, = self.finish(session)
             _, output = stat.communicate(timeout=20)
-        found = re.search(r"^(\d+(?:\.\d+)?),.*,task-clock", output, re.M)
-        self.assertTrue(found, output)
-        said, seen = profile.ledger("role.unwinder.cpu_ns"), before + float(found[1]) * MS
-        print(f"unwinder: {said / MS:.2f} ms, perf stat {seen / MS:.2f} ms")
-        self.assertLess(abs(said - seen), 0.1 * seen + 1.5 * MS)  # perf takes its time to begin
+        found = {name: float(value) for value, name in
+                 re.findall(r"^(\d+(?:\.\d+)?),.*,(task-clock|context-switches)", output, re.M)}
+        self.assertEqual(len(found), 2, output)
+        said, seen = profile.ledger("role.unwinder.cpu_ns"), before + found["task-clock"] * MS
+        print(f"unwinder: {said / MS:.2f} ms, perf stat {seen / MS:.2f} ms, {found['context-switches']:.0f} switches")
+        # a switch is charged to the process, but its event begins behind and ends before it: 10 us where caches are cold
+        self.assertLess(abs(said - seen), 0.1 * seen + 1.5 * MS + 0.01 * MS * found["context-switches"])
         self.assertLess(profile.ledger("unwind_ns"), said)
         self.assertGreater(profile.ledger("unwind_ns"), 0.2 * said)
         self.assertEqual(profile.ledger("unwind.avg_time_ns"), profile.ledger("unwind_ns") // profile.ledger("samples"))
@@ -219,14 +231,16 @@ class StatsdServer(threading.Thread):
         self.start()
 
     def run(self):
-        while not self.is_over:
+        while True:
             try:
                 self.lines.append(self.socket.recv(4096).decode())
             except TimeoutError:
-                pass
+                if self.is_over:
+                    break
         self.socket.close()
 
     def stop(self):
+        """Once all that was sent is read."""
         self.is_over = True
         self.join()
 
@@ -281,7 +295,9 @@ class Statsd(unittest.TestCase):
                 for report, profile in zip(reports, profiles):
                     self.check(report, profile)
                 self.assertEqual(reports[-1]["statsd.failures"], 0)
-                self.assertEqual(reports[-1]["upload.count"], len(profiles) - 1)  # files are accepted too; this one not yet
+                for number, report in enumerate(reports):  # files are accepted too; this one not yet, some others may wait
+                    self.assertEqual(report["upload.count"] + report["queue.depth"], number)
+                self.assertGreater(reports[-1]["upload.count"], 0)
 
     def test_server_comes_and_goes(self):
         """It costs the gauges of that time, which are counted, and nothing else."""
@@ -315,7 +331,8 @@ class Statsd(unittest.TestCase):
         depths, ages = [r["queue.depth"] for r in reports], [r["queue.oldest_age_s"] for r in reports]
         print("depth", depths, "age", ages, "retries", [r["upload.retries"] for r in reports])
         self.assertEqual(depths[:4], [0, 1, 2, 3])
-        self.assertIn(ages[3], (2, 3, 4))
+        ends = [profile.message.time_nanos + profile.message.duration_nanos for profile in session.profiles()]
+        self.assertLess(abs(ages[3] - (ends[3] - ends[0]) / 1e9), 1.6)  # whole seconds, and it is made after the period
         self.assertGreater(reports[4]["queue.bytes"], 3 * reports[4]["pprof.size"])
         self.assertGreaterEqual(reports[4]["upload.retries"], 2)
         self.assertEqual(reports[4]["upload.count"], 4)  # the folder has them

@@ -109,7 +109,7 @@ class OrdinaryUser(unittest.TestCase):
         program = os.path.join(folder, "vanisher")
         shutil.copy(target("split"), program)
         os.chown(program, support.NOBODY, support.NOBODY)
-        session = self.run_as_user(["/bin/sh", "-c", f'(sleep 0.01; rm "{program}") & exec "{program}" 1'])
+        session = self.run_as_user(["/bin/sh", "-c", f'(until [ /proc/$$/exe -ef "{program}" ]; do :; done; rm "{program}") & exec "{program}" 1'])
         self.assertEqual(session.status, 0)
         self.assertFalse(os.path.exists(program))
         self.assertGreaterEqual(support.share_of(session.profile().samples, support.has_function("^alternate")), 90)

@@ -53,8 +53,8 @@ class Signals(unittest.TestCase):
 
     def test_deadly_signal(self):
         session = support.Session(self, [target("split"), "30"], ["--wait"])
-        session.supervisor()
-        time.sleep(0.3)
+        child = support.wait_until(lambda: support.children(session.pid), what="the target")[0]
+        support.wait_until(lambda: support.comm(child) == "split", what="the target's exec")
         os.kill(session.pid, signal.SIGTERM)
         session.finish()
         self.assertEqual(session.status, -signal.SIGTERM)
@@ -99,13 +99,11 @@ class Signals(unittest.TestCase):
 
     def test_child_left_behind(self):
         """The target ended, its daemon did not: we return at once with what there is, the rest is profiled on."""
-        session = support.Session(self, ["/bin/sh", "-c", f"{target('short_lived')}; {target('split')} 3 >/dev/null 2>&1 & sleep 0.5; exit 4"],
-                                  ["--wait"])
-        began = time.monotonic()
+        script = f"{target('short_lived')}; {target('split')} 3 >/dev/null 2>&1 & echo $!; sleep 0.5; exit 4"
+        session = support.Session(self, ["/bin/sh", "-c", script], ["--wait"])
         session.stdout, session.stderr = session.process.communicate(timeout=30)
-        elapsed = time.monotonic() - began
+        self.assertTrue(support.is_alive(int(session.stdout)))
         self.assertEqual(session.process.returncode, 4)
-        self.assertLess(elapsed, 2.8)
         self.assertGreaterEqual(len(session.profile_paths()), 1)
         support.wait_for_adopted()
         whole = sum(support.total_ns(p.samples) for p in session.profiles())
@@ -133,7 +131,7 @@ class Signals(unittest.TestCase):
             self.assertEqual(session.status, 6)
 
 
-def run_in_terminal(command, keys, timeout=20):
+def run_in_terminal(command, keys, timeout=support.CONDITION_TIMEOUT_S):
     """A session leader with a terminal runs the command as its foreground job, like an interactive shell, and types keys:
     (text it waits for in the output, what to type then). Returns its report and the output."""
     report, report_end = os.pipe()
@@ -155,10 +153,13 @@ def run_in_terminal(command, keys, timeout=20):
                 if not os.WIFSTOPPED(status):
                     events.append(["ended", os.waitstatus_to_exitcode(status)])
                     break
-                time.sleep(0.3)
                 states = {}
-                for other in support.children(job) + [job]:
-                    states[support.comm(other)] = support.proc_status(other)["State"][0]
+                for _ in range(100):  # all of a job stop, but not in the same moment
+                    for other in support.children(job) + [job]:
+                        states[support.comm(other)] = support.proc_status(other)["State"][0]
+                    if set(states.values()) == {"T"}:
+                        break
+                    time.sleep(0.1)
                 events.append(["stopped", states])
                 os.tcsetpgrp(0, os.getpgrp())
                 os.tcsetpgrp(0, job)
@@ -233,8 +234,8 @@ while True: time.sleep(1)
 
     def test_summary_goes_to_the_terminal(self):
         for options in ([], ["--wait"]):
-            script = f'"{LAUNCH}" {" ".join(options)} --output "{self.output}" "{target("short_lived")}"; sleep 1'
-            _, output = run_in_terminal(["/bin/sh", "-c", script], [])
+            script = f'"{LAUNCH}" {" ".join(options)} --output "{self.output}" "{target("short_lived")}"; read go'
+            _, output = run_in_terminal(["/bin/sh", "-c", script], [(b"samples, 0 lost", b"\n")])
             support.wait_for_adopted()
             self.assertIn(b"samples, 0 lost", output, options)
 

@@ -3,6 +3,7 @@
 #include "worker/export/statsd.h"
 
 #include "ipc/fd.h"
+#include "tests/support/clock.h"
 #include "tests/support/descriptors.h"
 #include "tests/support/folder.h"
 
@@ -110,15 +111,6 @@ test_nobody(void **state)
 	assert_int_equal(error, EPROTOTYPE);
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 static void
 make_many(struct self_metrics *ret)
 {
@@ -139,11 +131,11 @@ test_full(void **state)
 
 	(void)state;
 	make_many(&many);
-	int64_t start_ms = now_ms();
+	int64_t start_ms = clock_now_ms();
 	size_t failed = statsd_send(path, &many, &error);
 	assert_in_range(failed, 1, SELF_METRICS_MAX - 1);
 	assert_int_equal(error, EAGAIN);
-	assert_in_range(now_ms() - start_ms, STATSD_PATIENCE_MS - 1, STATSD_PATIENCE_MS + 5000);
+	assert_in_range(clock_now_ms() - start_ms, STATSD_PATIENCE_MS - 1, STATSD_PATIENCE_MS + 5000);
 }
 
 /* One that is slow gets all of them, in order, although its queue is short. */

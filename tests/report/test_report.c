@@ -326,8 +326,10 @@ test_broken_pipe(void **state)
 	(void)state;
 	assert_string_equal(out, "File      plain\n");
 	free(out);
-	/* The reader is gone before the first byte. */
-	assert_int_equal(system("(sleep 0.2; exec " REPORT " plain 2>errors) | true"), 0);
+	/* The reader is gone before the first byte: somebody else has met the broken pipe already. */
+	assert_int_equal(system("((trap '' PIPE; while echo; do :; done) 2>/dev/null; exec " REPORT
+				" plain 2>errors) | true"),
+			 0);
 	assert_int_equal(system("test -f errors -a ! -s errors"), 0);
 	expect("", "plain 2>&1 >/dev/full #", 1,
 	       "ddprof-report: output: cannot be written; check the disk or the pipe\n");

@@ -260,7 +260,7 @@ await_profile(enum answer_kind kind, struct profile_message *ret, uint8_t **ret_
 				    {.fd = role.broker, .events = POLLIN}};
 
 	for (;;) {
-		assert_true(poll(watched, 2, 5000) > 0);
+		assert_true(poll(watched, 2, 30000) > 0);
 		if (watched[0].revents)
 			break;
 		answer_broker(kind);
@@ -566,7 +566,7 @@ wait_until_read(const struct ring_memory *ring)
 	struct timespec pause = {.tv_nsec = 1000000};
 	int status;
 
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 30000; i++) {
 		if (waitpid(role.pid, &status, WNOHANG) == role.pid) {
 			role.pid = 0;
 			fail_msg("the role ended with wait status %#x", (unsigned)status);
@@ -602,7 +602,7 @@ test_compacted_journal(void **state)
 			write_sideband();
 		wait_until_read(&role.ring[0]);
 	}
-	assert_int_equal(channel_receive(role.control, &message, 2000), 0);
+	assert_int_equal(channel_receive(role.control, &message, 30000), 0);
 	assert_non_null(message_expect(&message, MESSAGE_JOURNAL, 0, 1));
 	close_fd(&role.journal);
 	role.journal = message_take_fd(&message, 0);

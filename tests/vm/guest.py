@@ -19,7 +19,7 @@ import support  # pylint: disable=wrong-import-position
 import initramfs  # pylint: disable=wrong-import-position
 import kernels  # pylint: disable=wrong-import-position
 
-BOOT_TIMEOUT_S = 120
+BOOT_TIMEOUT_S = 300  # some 15 s on an idle machine
 CACHE = os.environ.get("DDPROF_VM_CACHE", "/var/tmp/ddprof-vm")
 CPU = "max,-cx16"  # QEMU 7.2 now and then gets the flags of cmpxchg16b wrong, and the guest panics
 LINE_MAX_BYTES = 4000  # of a command in base64: what the guest's terminal takes at once
@@ -98,7 +98,7 @@ class Guest:
         line, self.pending = self.pending.split(b"\n", 1)
         return line
 
-    def run(self, command, timeout=120):
+    def run(self, command, timeout=300):
         """Runs a command line for sh as root."""
         line = base64.b64encode(command.encode())
         if len(line) > LINE_MAX_BYTES:

@@ -27,6 +27,7 @@ LOG = "/run/log"  # the guest's system log
 CASE_BEGINS, CASE_LOOKS = "case-begins", "case-looks"  # tags of our own lines in it
 PROFILES = "/etc/apparmor.d/ddprof-launch"
 SETPRIV = support.require_program("setpriv")  # with its path: the shell prefers what busybox has
+CONFINED = "^Seccomp_filters:\\s+[3-9]"  # in the status of each role but the supervisor
 WORKER_ENDED = "while grep -qs ^ddprof- /proc/[0-9]*/comm; do usleep 50000; done"
 SUMMARY = r"^ddprof-launch: \d+ samples, \d+ lost, \d+\.\d% of stacks reached the root; profiler used .*; profile: .*\.pprof\n$"
 REFUSED = "the kernel refuses perf_event_open without a privilege"
@@ -215,8 +216,9 @@ class Inherited(Case):
         """And what the profile says is true: two functions share the time 1:2."""
         run = self.launch(target("split") + " 3", way=ROOT)
         samples = self.profiled_samples(run, "^alternate")
-        self.assertAlmostEqual(support.share_of(samples, support.has_function("^one_third")), 33.3, delta=10)
-        self.assertAlmostEqual(support.share_of(samples, support.has_function("^two_thirds")), 66.7, delta=10)
+        within = max(10, 100 * support.scatter(1 / 3, sum(sample.count for sample in samples)))  # for fewer than 450
+        self.assertAlmostEqual(support.share_of(samples, support.has_function("^one_third")), 33.3, delta=within)
+        self.assertAlmostEqual(support.share_of(samples, support.has_function("^two_thirds")), 66.7, delta=within)
         self.assertGreaterEqual(support.share_of(samples, support.is_rooted), 99)
 
     def test_root_hardened(self):
@@ -427,9 +429,9 @@ class Attestation(Case):
 
     def attest(self, way):
         self.sh(f"{way} {LAUNCH} --output /tmp {target('split')} 100 >/dev/null 2>&1 & echo $! >/run/split; "
-                "until grep -qs ^ddprof-exporter /proc/[0-9]*/comm; do usleep 50000; done", 0)
+                f"until [ $(grep -lsE '{CONFINED}' /proc/[0-9]*/status | wc -l) = 3 ]; do usleep 50000; done", 0)
         try:
-            return self.sh(f"sleep 1; {LAUNCH} --attest").stdout.decode()
+            return self.sh(f"{LAUNCH} --attest").stdout.decode()
         finally:
             self.sh(f"kill $(cat /run/split); {WORKER_ENDED}", 0)
 

@@ -42,10 +42,17 @@ def become(path):
         os.execv(program, [program, *sys.argv])
 
 
+def free_ports(count):
+    """Different ones: each is held until all are known."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_ports(1)[0]
 
 
 def answers(port):
@@ -126,9 +133,10 @@ class DatadogAgent:
     def __init__(self, case):
         program = peer("agent/bin/ddapm-test-agent")
         self.folder = support.temporary_folder(case, mode=0o755)
-        self.port, self.socket_path = free_port(), os.path.join(self.folder, "apm.socket")
+        self.port, otlp_http, otlp_grpc = free_ports(3)
+        self.socket_path = os.path.join(self.folder, "apm.socket")
         line = [program, "--port", str(self.port), "--trace-uds-socket", self.socket_path,
-                "--otlp-http-port", str(free_port()), "--otlp-grpc-port", str(free_port()),
+                "--otlp-http-port", str(otlp_http), "--otlp-grpc-port", str(otlp_grpc),
                 "--vcr-cassettes-directory", self.folder]
         self.program = Program(case, line, self.folder, lambda: answers(self.port) and os.path.exists(self.socket_path))
         os.chmod(self.socket_path, 0o777)

@@ -136,7 +136,7 @@ class Nginx:
         make_certificate(self.folder, "client", "client")
         make_certificate(self.folder, "stranger", "stranger", authority="other")
         self.upstream = Upstream(case)
-        self.ports = {name: harness.free_port() for name in LISTENERS}
+        self.ports = dict(zip(LISTENERS, harness.free_ports(len(LISTENERS))))
         listen = {name: f"listen 127.0.0.1:{port}{'' if name == 'plain' else ' ssl'};" for name, port in self.ports.items()}
         if has_ipv6():
             listen["tls"] += f" listen [::1]:{self.ports['tls']} ssl;"

@@ -78,7 +78,7 @@ class Collector:
 class Pyroscope:
     def __init__(self, case):
         self.folder = support.temporary_folder(case, mode=0o755)
-        self.port, grpc, gossip = harness.free_port(), harness.free_port(), harness.free_port()
+        self.port, grpc, gossip = harness.free_ports(3)
         line = [program("pyroscope"), *PYROSCOPE, f"-server.http-listen-port={self.port}", f"-server.grpc-listen-port={grpc}",
                 f"-memberlist.bind-port={gossip}", f"-memberlist.advertise-port={gossip}"]
         self.program = harness.Program(case, line, self.folder, self.is_ready)
