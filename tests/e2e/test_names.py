@@ -187,6 +187,19 @@ class Names(unittest.TestCase):
             self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(NAMED)), 90, what)
             self.assertEqual(support.share_of(profile.samples, support.has_function("wrong")), 0, what)
 
+    def test_never_at_a_path(self):
+        """Executed out of memory, or deleted before: what the process executes is there all the same."""
+        program, _ = build(support.temporary_folder(self), "svc", strip=False)
+        in_memory = ('memory = os.memfd_create("svc"); os.sendfile(memory, os.open(path, os.O_RDONLY), 0, 1 << 30); '
+                     'fd = os.open(f"/proc/self/fd/{memory}", os.O_RDONLY); os.close(memory)')
+        for how in (in_memory, "fd = os.open(path, os.O_RDONLY); os.unlink(path)"):
+            script = f'import os, sys; path = sys.argv[1]; {how}; os.execve(fd, ["svc", "1000"], os.environ)'
+            session = support.run(self, ["/usr/bin/python3", "-c", script, program], prefix=support.user_prefix())
+            self.assertEqual(session.status, 0, session.stderr)
+            profile = session.profile()
+            self.assertGreaterEqual(support.share_of(profile.samples, support.has_function(NAMED)), 80, support.folded(profile)[-5:])
+            self.assertGreaterEqual(support.share_of(profile.samples, support.is_rooted), 95)
+
     def build_library(self, name, function, *options):
         """A library that burns, and `main`, which calls libspin.so for four seconds."""
         source = f'int x; unsigned {function}(unsigned n) {{ while (--n) __asm__ volatile(""); return n; }}'

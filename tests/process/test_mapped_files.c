@@ -315,6 +315,8 @@ test_anonymous_names(void **state)
 		}
 	}
 	assert_int_equal(broker.requests, 0);
+	assert_int_equal(add("/memfd:svc (deleted)", (const uint8_t *)"id", 2, 0)->state,
+			 MAPPED_FILE_UNOPENED);
 }
 
 static void

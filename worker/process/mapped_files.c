@@ -75,17 +75,20 @@ starts_with(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* Names the kernel gives to executable memory that is in no file system (fs/proc, mm/shmem, ipc/shm). */
+/* Names the kernel gives to executable memory that is in no file system (fs/proc, mm/shmem, ipc/shm). A memfd
+ * is one, too, unless it has a build id: then it is a program or library. */
 static bool
-is_anonymous(const char *path)
+is_anonymous(const struct mmap_record *record)
 {
-	static const char *const prefixes[] = {"//",     "/memfd:", "/dev/", "/SYSV", "/anon_hugepage",
-					       "/[aio]", "/i915"};
+	static const char *const prefixes[] = {"//", "/dev/", "/SYSV", "/anon_hugepage", "/[aio]", "/i915"};
+	const char *path = record->path;
 
 	if (strcmp(path, "[vdso]") == 0)
 		return false;
 	if (path[0] != '/')
 		return true;
+	if (starts_with(path, "/memfd:"))
+		return record->build_id_size == 0;
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (starts_with(path, prefixes[i]))
 			return true;
@@ -119,7 +122,7 @@ fill_entry(struct entry *entry, const struct mmap_record *record, size_t path_le
 	entry->key.inode = record->inode;
 	memcpy(entry->key.path, record->path, path_length + 1);
 	entry->file = (struct mapped_file){
-		.state = is_anonymous(record->path) ? MAPPED_FILE_ANONYMOUS : MAPPED_FILE_UNOPENED,
+		.state = is_anonymous(record) ? MAPPED_FILE_ANONYMOUS : MAPPED_FILE_UNOPENED,
 		.path = entry->key.path,
 		.build_id_size = record->build_id_size,
 		.is_build_id_from_kernel = record->build_id_size > 0,
