@@ -1,6 +1,7 @@
 """The kernel's functions by name, where the administrator allows samples in the kernel and the caller may see its addresses;
 and not one of these addresses in what leaves the host."""
 
+import os
 import re
 import unittest
 
@@ -111,6 +112,19 @@ class KernelNames(unittest.TestCase):
                 self.assertEqual(self.audit, "yes")
                 self.assertGreater(self.share(lambda s: s.stack[-1] == "[kernel]"), 0.85)
                 self.check_nothing_private()
+
+    def test_who_holds_the_file(self):
+        """The supervisor, where it is of use; nobody where the administrator says no, and no role until it asks."""
+        for policy, holders in ((ALLOWED, ["supervisor"]), ("", [])):
+            host = PrivateHost(self, policy, [])
+            session = support.Session(self, [target("kernel_time"), "user", "30"], prefix=host.prefix)
+            supervisor = session.supervisor()
+            roles = {"supervisor": supervisor, **support.wait_for_roles(supervisor)}
+            held = [name for name, pid in roles.items() for fd in os.listdir(f"/proc/{pid}/fd")
+                    if os.readlink(f"/proc/{pid}/fd/{fd}") == "/proc/kallsyms"]
+            session.process.terminate()
+            session.finish()
+            self.assertEqual(held, holders)
 
     def test_symbolizer_that_does_not_start(self):
         """What goes out without names tells where nothing of the kernel is, not even by comparing two profiles."""

@@ -109,8 +109,10 @@ prepare_kernel_names(struct session *session)
 	uint64_t random;
 
 	if (session->kernel_frames != KERNEL_FRAMES_NAMED || session->kallsyms < 0 ||
-	    fstat(session->kallsyms, &status) < 0 || !S_ISREG(status.st_mode))
+	    fstat(session->kallsyms, &status) < 0 || !S_ISREG(status.st_mode)) {
+		close_fd(&session->kallsyms);
 		return 0;
+	}
 	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
 		return -errno;
 	session->kernel_offset = (random >> 2 | 1) - KERNEL_ADDRESSES_BEGIN;
