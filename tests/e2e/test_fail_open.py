@@ -80,6 +80,16 @@ def limit_as_its_user(pid, kind, value):
         raise OSError("prlimit")
 
 
+def system_call(pid):
+    """Its number. The kernel says "running" until a task that stopped has left its CPU; one that was killed then is in none."""
+    for _ in range(1000):
+        word = support.read_text(f"/proc/{pid}/syscall").split()[0]
+        if word != "running":
+            return int(word)
+        time.sleep(0.001)
+    return -1
+
+
 class Tracer:
     """Follows our processes by the order in which they are forked, and strikes when `strike.role` is about to make
     its system call number `strike.step`. Without a strike it lists the calls."""
@@ -122,7 +132,7 @@ class Tracer:
         role = self.roles[pid]
         self.steps[role] += 1
         if not self.strike:
-            self.calls[role].append(int(support.read_text(f"/proc/{pid}/syscall").split()[0]))
+            self.calls[role].append(system_call(pid))
         elif not self.struck and self.strike[:2] == (role, self.steps[role]):
             self.act(pid)
 
