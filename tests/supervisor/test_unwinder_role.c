@@ -337,7 +337,7 @@ sum_of_endings(const struct ledger *ledger)
 	return sum;
 }
 
-/* Each stack is counted in one module too; the first may come before the mapping that it is in. */
+/* Each stack is counted in one module too. */
 static void
 expect_module_endings(const struct profile_message *head)
 {
@@ -379,14 +379,15 @@ test_a_session(void **state)
 	(void)state;
 	start_role();
 	set_counts(counts, 3);
-	send_start(&start_message);
-	write_sideband();
+	write_sideband(); /* before the start: between looks at two rings the later one could be written first
+			   */
 	for (int i = 0; i < 5; i++)
 		write_sample(TARGET, CODE_START + 0x100);
 	record_begin(&built, PERF_RECORD_SAMPLE, 0); /* one that is none */
 	record_u64(&built, 0);
 	record_end(&built);
 	ring_memory_write(&role.ring[1], built.bytes, built.size);
+	send_start(&start_message);
 	send_plain(MESSAGE_EXPORT);
 	await_profile(ANSWER_FILE, &head, &bytes, &size);
 
@@ -449,10 +450,10 @@ test_files_that_cannot_be_had(void **state)
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		start_role();
-		send_start(&start_message);
 		write_sideband();
 		write_sample(TARGET, CODE_START + 0x100);
 		write_sample(TARGET, CODE_START + 0x200);
+		send_start(&start_message);
 		send_plain(MESSAGE_EXPORT);
 		await_profile(kinds[i], &head, &bytes, &size);
 		expect_texts(bytes, size, texts);
@@ -491,7 +492,6 @@ test_code_without_a_file(void **state)
 
 	(void)state;
 	start_role();
-	send_start(&start_message);
 	record_comm(&built, TARGET, TARGET, "target-comm", 1);
 	ring_memory_write(&role.ring[0], built.bytes, built.size);
 	write_mapping("//anon", CODE_START);
@@ -499,6 +499,7 @@ test_code_without_a_file(void **state)
 	write_mapping("/home/u/jit-1.dump", CODE_START + 0x8000);
 	write_mapping("/home/u/jit-1.dump", CODE_START + 0x9000);
 	write_sample(TARGET, CODE_START + 0x123);
+	send_start(&start_message);
 	for (int i = 0; i < 2; i++) { /* the second time, the map is there */
 		struct timespec pause = {.tv_nsec = 100000000};
 
