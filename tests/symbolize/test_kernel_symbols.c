@@ -6,6 +6,7 @@
 #include "tests/support/descriptors.h"
 #include "worker/symbolize/address_list.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <setjmp.h>
@@ -128,6 +129,29 @@ test_blocks_and_long_names(void **state)
 	free(text);
 }
 
+/* Whoever starts the launcher chose the file: it ends somewhere. */
+static void
+test_too_much(void **state)
+{
+	static const char first[] = "8 t first\n", late[] = "10 t late\n";
+	OWNED_FD fd = file_with(first);
+	uint64_t addresses[] = {0x8, 0x20};
+	struct kernel_symbol symbols[2];
+
+	(void)state;
+	char *lines = malloc(1 << 20);
+	assert_non_null(lines);
+	memset(lines, '\n', 1 << 20);
+	for (size_t at = 0; at < KALLSYMS_BYTES_MAX; at += 1 << 20)
+		assert_int_equal(pwrite(fd, lines, 1 << 20, (off_t)(sizeof(first) - 1 + at)), 1 << 20);
+	free(lines);
+	assert_int_equal(pwrite(fd, late, sizeof(late) - 1, sizeof(first) - 1 + KALLSYMS_BYTES_MAX),
+			 sizeof(late) - 1);
+	assert_int_equal(kernel_symbols_find(fd, addresses, 2, symbols), -EFBIG);
+	assert_string_equal(symbols[0].name, "first");
+	assert_string_equal(symbols[1].name, "first"); /* carried on all the same */
+}
+
 struct known {
 	uint64_t address;
 	char name[KERNEL_SYMBOL_NAME_MAX];
@@ -200,6 +224,7 @@ main(void)
 		cmocka_unit_test(test_lines),
 		cmocka_unit_test(test_lines_that_are_none),
 		cmocka_unit_test(test_blocks_and_long_names),
+		cmocka_unit_test(test_too_much),
 		cmocka_unit_test(test_this_kernel),
 	};
 

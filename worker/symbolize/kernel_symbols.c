@@ -88,27 +88,30 @@ int
 kernel_symbols_find(int fd, const uint64_t *addresses, size_t count, struct kernel_symbol *ret_symbols)
 {
 	char block[BLOCK_BYTES + 1];
-	size_t used = 0;
-	ssize_t got;
+	size_t used = 0, left = KALLSYMS_BYTES_MAX;
+	ssize_t got = 0;
+	int error = 0;
 
 	memset(ret_symbols, 0, count * sizeof(*ret_symbols));
 	if (lseek(fd, 0, SEEK_SET) < 0)
 		return -errno;
-	while ((got = read(fd, block + used, BLOCK_BYTES - used)) > 0) {
+	while (!error && (got = read(fd, block + used, BLOCK_BYTES - used)) > 0) {
 		char *line = block, *end;
 
 		used += (size_t)got;
+		left -= (size_t)got < left ? (size_t)got : left;
 		block[used] = '\0';
 		for (; (end = memchr(line, '\n', used - (size_t)(line - block))); line = end + 1)
 			take_line(line, addresses, count, ret_symbols);
 		used -= (size_t)(line - block);
-		if (used == BLOCK_BYTES)
-			return -EBADMSG;
+		error = used == BLOCK_BYTES ? -EBADMSG : left == 0 ? -EFBIG : 0;
 		memmove(block, line, used);
 	}
+	if (got < 0)
+		error = -errno;
 	/* each line went to the first address above it; it counts for all that follow */
 	for (size_t i = 1; i < count; i++)
 		if (ret_symbols[i].address < ret_symbols[i - 1].address)
 			ret_symbols[i] = ret_symbols[i - 1];
-	return got < 0 ? -errno : 0;
+	return error;
 }

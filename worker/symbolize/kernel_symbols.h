@@ -17,5 +17,8 @@ struct kernel_symbol {
 
 /* For each address (sorted, each once) the code symbol that begins last at or below it. Of several that begin
  * there, the one with the fewest underscores in front, then the shortest, then the first. One pass from the
- * file's start, forward only: it is made while it is read. Sets all of ret_symbols. 0 or -errno. */
+ * file's start, forward only: it is made while it is read. 0 or -errno; -EFBIG: the file, which a launcher
+ * chose, has more than KALLSYMS_BYTES_MAX, ten times a distribution's kernel. Sets all of ret_symbols, by
+ * what was read. */
+#define KALLSYMS_BYTES_MAX (64u << 20)
 int kernel_symbols_find(int fd, const uint64_t *addresses, size_t count, struct kernel_symbol *ret_symbols);
